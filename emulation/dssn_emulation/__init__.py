@@ -1,0 +1,1 @@
+"""The emulation: wall time (a later release)."""

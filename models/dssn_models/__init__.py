@@ -1,0 +1,1 @@
+"""The pure core: no clock, no sockets, no files, no simpy, no asyncio."""

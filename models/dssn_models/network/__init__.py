@@ -1,0 +1,1 @@
+"""Link technologies, topologies, routing."""

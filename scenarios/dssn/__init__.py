@@ -1,0 +1,1 @@
+"""The DSSN testbed: one scenario file, from order to bill."""

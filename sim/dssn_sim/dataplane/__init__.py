@@ -1,0 +1,1 @@
+"""The data plane: flows over links and work on devices."""
