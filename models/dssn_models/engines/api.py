@@ -120,7 +120,9 @@ class Engine(Protocol):
         """Return the names of the cost profiles this engine has."""
         ...
 
-    def cost(self, params: Mapping[str, float | str | bool], parties: int, profile: str, suite: str) -> JobCost:
+    def cost(
+        self, params: Mapping[str, float | str | bool], parties: int, profile: str, suite: str
+    ) -> JobCost:
         """Return the cost of one run.
 
         Parameters

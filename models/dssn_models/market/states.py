@@ -64,7 +64,9 @@ class IllegalTransitionError(RuntimeError):
 def check_transition(machine: str, before: str, after: str) -> None:
     """Raise :class:`IllegalTransitionError` unless ``before -> after`` is legal."""
     if after not in MACHINES[machine][before]:
-        raise IllegalTransitionError(f"{machine}: {before} -> {after} is not legal ({MACHINES[machine][before]})")
+        raise IllegalTransitionError(
+            f"{machine}: {before} -> {after} is not legal ({MACHINES[machine][before]})"
+        )
 
 
 def is_legal_path(machine: str, states: tuple[str, ...]) -> bool:

@@ -18,8 +18,22 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 __all__ = [
-    "Admit", "Choose", "ChooseRoute", "ChooseTechnology", "Decision", "DecideFunction", "JobFacts",
-    "NodeView", "PolicyKind", "Policy", "QueueItem", "Rank", "RefuseOrder", "RouteView", "TechnologyView", "View",
+    "Admit",
+    "Choose",
+    "ChooseRoute",
+    "ChooseTechnology",
+    "DecideFunction",
+    "Decision",
+    "JobFacts",
+    "NodeView",
+    "Policy",
+    "PolicyKind",
+    "QueueItem",
+    "Rank",
+    "RefuseOrder",
+    "RouteView",
+    "TechnologyView",
+    "View",
 ]  # fmt: skip
 
 PolicyKind = Literal["placement", "routing", "admission", "queueing", "technology"]

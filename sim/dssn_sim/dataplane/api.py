@@ -78,7 +78,9 @@ class DataPlaneApi(Protocol):
         """
         ...
 
-    def execute(self, device: int, work_core_s: float, *, max_cores: float, min_share: float = 0.0, priority: int = 0) -> Any:
+    def execute(
+        self, device: int, work_core_s: float, *, max_cores: float, min_share: float = 0.0, priority: int = 0
+    ) -> Any:
         """Start work (reference core-seconds) using at most ``max_cores``.
 
         Cores are shared max-min among the active works of the device, each within its
