@@ -1,0 +1,339 @@
+"""The simulated world of one replication: clock, network, nodes, services, policies.
+
+Holds the state that deliveries share and the few operations they all use (calling a service,
+moving bytes, doing work, waiting for nodes). What a delivery *does* is in ``delivery`` and ``job``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import numpy as np
+import simpy
+
+from dssn_models.crypto.suites import record_overhead
+from dssn_models.network.routing import Route, Router
+from dssn_models.nodes.allocation import Allocator
+from dssn_models.plan import NodePlan, OperationPlan, Plan, ServicePlan
+from dssn_models.policies.registry import resolve
+from dssn_models.rng import Streams
+from dssn_sim.channels import Channels
+from dssn_sim.dataplane import DataPlane
+from dssn_sim.dataplane.api import DeviceCapacity
+from dssn_sim.errors import Failure, Refusal
+from dssn_sim.images import Images
+from dssn_sim.recorder import Recorder
+from dssn_sim.station import Station
+from dssn_sim.telemetry import Telemetry
+
+__all__ = ["NO_ROUTE_PATIENCE_S", "Process", "World"]
+
+Process = Generator[Any, Any, Any]
+
+#: How long a transfer waits for a repair when no other path exists, if the plan has no retries.
+NO_ROUTE_PATIENCE_S = 30.0
+
+_SECONDS_PER_MONTH = 30 * 86400.0
+
+
+class World:
+    """Shared state of one replication.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to run.
+    replication : int
+        Index; part of every random stream's key.
+    """
+
+    def __init__(self, plan: Plan, replication: int, policies: dict[str, Any] | None = None) -> None:
+        self.plan = plan
+        self.env = simpy.Environment()
+        self.streams = Streams(plan.run.seed, replication)
+        self.rec = Recorder(replication)
+        self.router = Router(plan.network)
+        self.nodes: tuple[NodePlan, ...] = plan.nodes
+        self.node_index = {n.id: i for i, n in enumerate(plan.nodes)}
+        self.dp = DataPlane(
+            self.env, plan.network, [DeviceCapacity(n.id, n.cores, n.core_speed) for n in plan.nodes]
+        )
+        self.allocator = Allocator({n.id: (n.cores, n.memory_bytes) for n in plan.nodes})
+        self.granted: dict[int, simpy.Event] = {}
+        self._next_request = 0
+        self.stations: dict[str, Station] = {}
+        self.by_kind: dict[str, list[ServicePlan]] = {}
+        self._make_stations()
+        self.enclave_used = dict.fromkeys(self.node_index, 0.0)
+        self.down_nodes: set[str] = set()
+        self.node_down_since: dict[str, float] = {}
+        self.node_down_s = dict.fromkeys(self.node_index, 0.0)
+        self.down_links: set[int] = set()  # link indices
+        self.link_down_since: dict[int, float] = {}
+        self.link_down_s: dict[int, float] = {}
+        self.revoked: set[str] = set()
+        self.running: dict[str, dict[Any, None]] = {n.id: {} for n in plan.nodes}
+        self.policies = {
+            kind: (policies or {}).get(kind) or resolve(p) for kind, p in plan.policies.items()
+        }
+        self.policy_name = {kind: p.name for kind, p in plan.policies.items()}
+        self.telemetry = Telemetry(self)
+        self.channels = Channels(self)
+        self.images = Images(self)
+        self.in_flight = 0
+        self.waiting = 0
+        self.done = 0
+        self.failed = 0
+        self.arrived = 0
+        self.drained: simpy.Event = self.env.event()
+        self._rtt: dict[tuple[str, str], float] = {}
+        self._call_rng: dict[tuple[str, str], list[float]] = {}
+        self._node_jobs = dict.fromkeys(self.node_index, 0)
+
+    # ------------------------------------------------------------ services
+
+    def _make_stations(self) -> None:
+        for service in self.plan.services:
+            self.stations[service.id] = Station(
+                self.env,
+                service.servers,
+                discipline="priority" if service.kind.startswith("dsp.") else "fifo",
+                queue_limit=service.queue_limit,
+                name=service.id,
+            )
+            self.by_kind.setdefault(service.kind, []).append(service)
+
+    def service_for(self, kind: str, site: str) -> ServicePlan | None:
+        """Return the replica of a service that serves this site: its region's, else the nearest."""
+        found = self.by_kind.get(kind)
+        if not found:
+            return None
+        if len(found) == 1:
+            return found[0]
+        sites = self.plan.network.site_index
+        region = self.plan.network.sites[sites[site]].region if site in sites else ""
+        own = [s for s in found if region and region in s.serves] or [s for s in found if not s.serves] or found
+        return min(own, key=lambda s: (self.site_rtt(site, s.site), s.id))
+
+    def site_rtt(self, a: str, b: str) -> float:
+        """Return the round-trip time of the control path between two sites (s)."""
+        if a == b:
+            return 0.0
+        key = (a, b)
+        rtt = self._rtt.get(key)
+        if rtt is None:
+            route = self.router.route(a, b)
+            rtt = self._rtt[key] = 2 * route.delay_s if route is not None else 0.2
+        return rtt
+
+    def service_time(self, service: ServicePlan, operation: str, op: OperationPlan) -> float:
+        """Return the next service time of an operation; drawn in blocks from its own stream."""
+        if op.service_s.kind == "constant":
+            return op.service_s.a
+        key = (service.id, operation)
+        block = self._call_rng.get(key)
+        if not block:
+            rng = self.streams.get("service", service.id, operation)
+            block = self._call_rng[key] = op.service_s.sample(rng, 512)[::-1].tolist()
+        return block.pop()
+
+    def call(self, order: Any, kind: str, operation: str, node: NodePlan, priority: int = 1) -> Process:
+        """Call a service's operation from a node; returns the waiting time (s).
+
+        A kind that the scenario does not have costs nothing. Network time is the control path's
+        RTT per message pair; bytes are counted on the order. A dropped call refuses the order, a
+        service that is down longer than the retries allow fails it.
+        """
+        service = self.service_for(kind, node.site)
+        if service is None or operation not in service.operations:
+            return 0.0
+        op = service.operations[operation]
+        rtt = self.site_rtt(node.site, service.site)
+        order.control_bytes += op.messages * (op.request_bytes + op.response_bytes)
+        if rtt > 0:
+            yield self.env.timeout((op.messages - 0.5) * rtt)
+        station = self.stations[service.id]
+        work = self.service_time(service, operation, op)
+        call = station.serve(work, priority)
+        if not station.up:
+            patience = self.plan.run.retry_s * max(1, self.plan.run.max_retries)
+            yield self.env.any_of([call, self.env.timeout(patience)])
+            if not call.triggered:
+                station.abandon(call)
+                raise Failure("fault.service", service.id)
+            served = call.value
+        else:
+            served = yield call
+        if served.dropped:
+            raise Refusal("capacity.queue", service.id)
+        if service.batch_s > 0:
+            # A record becomes final with the block that closes after it was ordered.
+            blocks = math.floor(self.env.now / service.batch_s) + 1
+            yield self.env.timeout(blocks * service.batch_s - self.env.now)
+        if rtt > 0:
+            yield self.env.timeout(0.5 * rtt)
+        return served.wait_s
+
+    # ------------------------------------------------------------ network
+
+    def route(self, source: str, target: str, technology: str | None) -> Route | None:
+        """Return the path between two nodes that avoids what is down now."""
+        if self.down_links:
+            return self.router.route(source, target, technology, avoid_links=frozenset(self.down_links))
+        return self.router.route(source, target, technology)
+
+    def move(
+        self,
+        order: Any,
+        source: str,
+        target: str,
+        payload: float,
+        data: str,
+        *,
+        technology: str | None = None,
+        slice_id: int = -1,
+        slice_route: Route | None = None,
+        suite: str = "international",
+    ) -> Process:
+        """Move payload bytes from node to node; re-routes around cuts; returns the wire bytes.
+
+        Raises
+        ------
+        Failure
+            ``fault.link`` when no path comes back within the plan's retries.
+        """
+        if payload <= 0 or source == target:
+            return 0.0
+        env, start, left, wire_total = self.env, self.env.now, payload, 0.0
+        ideal, waited, bottleneck, used = 0.0, 0.0, "", ""
+        patience = max(self.plan.run.retry_s * self.plan.run.max_retries, NO_ROUTE_PATIENCE_S)
+        while left > 1e-6:
+            route = slice_route if slice_route is not None else self.route(source, target, technology)
+            if route is None:
+                if waited >= patience:
+                    raise Failure("fault.link", f"{source} -> {target}")
+                yield env.timeout(self.plan.run.retry_s)
+                waited += self.plan.run.retry_s
+                continue
+            factor = route.overhead * record_overhead(suite)
+            if not ideal:
+                ideal, bottleneck, used = self._ideal(route, payload * factor)
+            event = self.dp.transfer(
+                route.links,
+                left * factor,
+                latency_s=route.delay_s,
+                weight=order.cls.weight,
+                priority=order.cls.priority,
+                slice_id=slice_id,
+            )
+            order.open_events[event] = None
+            try:
+                outcome = yield event
+            finally:
+                order.open_events.pop(event, None)
+            wire_total += outcome.done
+            left = 0.0 if not outcome.reason else max(0.0, left - outcome.done / factor)
+            slice_route, slice_id = None, -1
+        self.rec.rows["flows"].append(
+            (order.index, source, target, order.cls.id, data, payload, wire_total, start, env.now, ideal, bottleneck, used)
+        )  # fmt: skip
+        order.wire_bytes += wire_total
+        order.payload_bytes += payload
+        order.price_cny += wire_total * self._byte_price(route)
+        return wire_total
+
+    def _ideal(self, route: Route, wire: float) -> tuple[float, str, str]:
+        links = self.plan.network.links
+        narrow, name = math.inf, ""
+        for resource in route.links:
+            link = links[resource // 2]
+            rate = link.rate_ab_bps if resource % 2 == 0 else link.rate_ba_bps
+            if rate < narrow:
+                narrow, name = rate, link.id
+        time = wire * 8 / narrow + route.delay_s if route.links else 0.0
+        return time, name, "+".join(route.technologies)
+
+    @staticmethod
+    def _byte_price(route: Route) -> float:
+        """CNY per wire byte: the monthly price of 1 Mbit/s spread over a half-used month."""
+        return route.price / (1e6 / 8 * _SECONDS_PER_MONTH * 0.5)
+
+    # ------------------------------------------------------------ nodes
+
+    def allocate(self, needs: dict[str, tuple[float, float]], key: tuple[float, ...]) -> tuple[int, simpy.Event]:
+        """Ask for cores and memory on several nodes, all or nothing; the event fires when granted."""
+        self._next_request += 1
+        ident = self._next_request
+        event = self.env.event()
+        self.granted[ident] = event
+        self.telemetry.asked(needs, 1)
+        self.allocator.request(ident, needs, key)
+        self.grant_ready()
+        return ident, event
+
+    def grant_ready(self) -> None:
+        """Hand out what the allocator can grant now."""
+        for ident in self.allocator.ready():
+            self.granted[ident].succeed()
+
+    def give_back(self, ident: int, needs: dict[str, tuple[float, float]]) -> None:
+        """Release a granted request, or withdraw a waiting one."""
+        event = self.granted.pop(ident, None)
+        if event is None:
+            return
+        if event.triggered:
+            self.allocator.release(ident)
+            self.telemetry.held(needs, -1)
+        else:
+            self.allocator.cancel(ident)
+            self.telemetry.asked(needs, -1)
+        self.grant_ready()
+
+    def compute(self, order: Any, node: NodePlan, work_core_s: float, max_cores: float, *, reserved: bool) -> Process:
+        """Do work on a node; returns the outcome. Cores are reserved ones or shared."""
+        index = self.node_index[node.id]
+        event = self.dp.execute(
+            index,
+            work_core_s,
+            max_cores=max_cores,
+            min_share=max_cores if reserved else 0.0,
+            priority=order.cls.priority if not reserved else 0,
+        )
+        order.open_events[event] = None
+        try:
+            outcome = yield event
+        finally:
+            order.open_events.pop(event, None)
+        order.core_s += outcome.done
+        return outcome
+
+    def job_started(self, nodes: Sequence[str]) -> None:
+        """Count a job on each node."""
+        for node in nodes:
+            self._node_jobs[node] += 1
+
+    def jobs_of(self, node: str) -> int:
+        """Return how many jobs the node has begun."""
+        return self._node_jobs[node]
+
+    # ------------------------------------------------------------ decisions
+
+    def decide(self, kind: str, view: Any, order: int, candidates: int) -> Any:
+        """Ask the policy of a kind and record its decision."""
+        policy = self.policies[kind]
+        rng = self.streams.get("policy", kind)
+        decision = policy.decide(view, self.env.now, rng)
+        choice = getattr(decision, "node", None) or getattr(decision, "technology", None)
+        if choice is None:
+            choice = type(decision).__name__ if not hasattr(decision, "route") else str(decision.route)
+        if kind != "queueing":
+            self.rec.rows["decisions"].append(
+                (self.env.now, order, kind, self.policy_name.get(kind, ""), str(choice), getattr(decision, "reason", ""), candidates)
+            )  # fmt: skip
+        return decision
+
+    def salt(self) -> np.random.Generator:
+        """Return the stream that salts evidence."""
+        return self.streams.get("evidence", "salt")
