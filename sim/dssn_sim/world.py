@@ -10,7 +10,6 @@ import math
 from collections.abc import Generator, Sequence
 from typing import Any
 
-import numpy as np
 import simpy
 
 from dssn_models.crypto.suites import record_overhead
@@ -24,13 +23,15 @@ from dssn_sim.dataplane import DataPlane
 from dssn_sim.dataplane.api import DeviceCapacity
 from dssn_sim.errors import Failure, Refusal
 from dssn_sim.images import Images
+from dssn_sim.ledger import Ledger
 from dssn_sim.recorder import Recorder
 from dssn_sim.station import Station
 from dssn_sim.telemetry import Telemetry
 
-__all__ = ["NO_ROUTE_PATIENCE_S", "Process", "World"]
+__all__ = ["NO_ROUTE_PATIENCE_S", "Needs", "Process", "World"]
 
 Process = Generator[Any, Any, Any]
+Needs = dict[str, tuple[float, float]]  # node -> cores, bytes of memory
 
 #: How long a transfer waits for a repair when no other path exists, if the plan has no retries.
 NO_ROUTE_PATIENCE_S = 30.0
@@ -61,7 +62,7 @@ class World:
             self.env, plan.network, [DeviceCapacity(n.id, n.cores, n.core_speed) for n in plan.nodes]
         )
         self.allocator = Allocator({n.id: (n.cores, n.memory_bytes) for n in plan.nodes})
-        self.granted: dict[int, simpy.Event] = {}
+        self.requests: dict[int, tuple[simpy.Event, Needs]] = {}
         self._next_request = 0
         self.stations: dict[str, Station] = {}
         self.by_kind: dict[str, list[ServicePlan]] = {}
@@ -87,7 +88,11 @@ class World:
         self.done = 0
         self.failed = 0
         self.arrived = 0
-        self.drained: simpy.Event = self.env.event()
+        self.drained: simpy.Event | None = None
+        self.live: dict[Any, Any] = {}  # delivery -> its process
+        self.in_flight_by_class = dict.fromkeys((c.id for c in plan.classes), 0)
+        self.evidence = Ledger(self.streams.get("evidence", "salt"))
+        self._pools: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._rtt: dict[tuple[str, str], float] = {}
         self._call_rng: dict[tuple[str, str], list[float]] = {}
         self._node_jobs = dict.fromkeys(self.node_index, 0)
@@ -228,11 +233,12 @@ class World:
                 priority=order.cls.priority,
                 slice_id=slice_id,
             )
-            order.open_events[event] = None
             try:
                 outcome = yield event
-            finally:
-                order.open_events.pop(event, None)
+            except BaseException:
+                wire_total += self.dp.cancel(event, "cancelled").done
+                order.wire_bytes += wire_total
+                raise
             wire_total += outcome.done
             left = 0.0 if not outcome.reason else max(0.0, left - outcome.done / factor)
             slice_route, slice_id = None, -1
@@ -262,12 +268,12 @@ class World:
 
     # ------------------------------------------------------------ nodes
 
-    def allocate(self, needs: dict[str, tuple[float, float]], key: tuple[float, ...]) -> tuple[int, simpy.Event]:
+    def allocate(self, needs: Needs, key: tuple[float, ...]) -> tuple[int, simpy.Event]:
         """Ask for cores and memory on several nodes, all or nothing; the event fires when granted."""
         self._next_request += 1
         ident = self._next_request
         event = self.env.event()
-        self.granted[ident] = event
+        self.requests[ident] = (event, needs)
         self.telemetry.asked(needs, 1)
         self.allocator.request(ident, needs, key)
         self.grant_ready()
@@ -276,13 +282,17 @@ class World:
     def grant_ready(self) -> None:
         """Hand out what the allocator can grant now."""
         for ident in self.allocator.ready():
-            self.granted[ident].succeed()
+            event, needs = self.requests[ident]
+            self.telemetry.asked(needs, -1)
+            self.telemetry.held(needs, 1)
+            event.succeed()
 
-    def give_back(self, ident: int, needs: dict[str, tuple[float, float]]) -> None:
+    def give_back(self, ident: int) -> None:
         """Release a granted request, or withdraw a waiting one."""
-        event = self.granted.pop(ident, None)
-        if event is None:
+        found = self.requests.pop(ident, None)
+        if found is None:
             return
+        event, needs = found
         if event.triggered:
             self.allocator.release(ident)
             self.telemetry.held(needs, -1)
@@ -301,11 +311,11 @@ class World:
             min_share=max_cores if reserved else 0.0,
             priority=order.cls.priority if not reserved else 0,
         )
-        order.open_events[event] = None
         try:
             outcome = yield event
-        finally:
-            order.open_events.pop(event, None)
+        except BaseException:
+            order.core_s += self.dp.cancel(event, "cancelled").done
+            raise
         order.core_s += outcome.done
         return outcome
 
@@ -334,6 +344,28 @@ class World:
             )  # fmt: skip
         return decision
 
-    def salt(self) -> np.random.Generator:
-        """Return the stream that salts evidence."""
-        return self.streams.get("evidence", "salt")
+    # ------------------------------------------------------------ orders
+
+    def pool(self, roles: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the ids of all nodes with one of these roles."""
+        found = self._pools.get(roles)
+        if found is None:
+            found = self._pools[roles] = tuple(n.id for n in self.nodes if n.role in roles)
+        return found
+
+    def order_began(self, delivery: Any) -> None:
+        """Count a delivery that is under way."""
+        self.in_flight += 1
+        self.in_flight_by_class[delivery.cls.id] += 1
+
+    def order_ended(self, delivery: Any, state: str) -> None:
+        """Count a delivery that has ended; the last one ends the drain."""
+        self.in_flight -= 1
+        self.in_flight_by_class[delivery.cls.id] -= 1
+        if state == "completed":
+            self.done += 1
+        else:
+            self.failed += 1
+        self.live.pop(delivery, None)
+        if self.in_flight == 0 and self.drained is not None and not self.drained.triggered:
+            self.drained.succeed()

@@ -1,0 +1,431 @@
+"""The life of a delivery, from order to bill.
+
+order -> catalogue -> negotiation -> compliance review -> network order -> [plan -> co-allocation ->
+load -> channel -> attestation -> run] per engine of the chain -> deliver -> evidence -> meter -> settle ->
+release. Each phase leaves a row; a refusal or failure ends the order with its reason code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+from dssn_models.engines.registry import REGISTRY
+from dssn_models.market.billing import bill_delivery
+from dssn_models.market.orders import Order
+from dssn_models.market.states import MACHINES, check_transition
+from dssn_models.plan import JobStepPlan
+from dssn_models.policies.api import ChooseTechnology, RefuseOrder, TechnologyView, View
+from dssn_models.trust.compliance import ReviewFacts, review
+from dssn_sim.errors import Failure, Refusal, StopError
+from dssn_sim.fork import fork
+from dssn_sim.job import Job
+
+if TYPE_CHECKING:
+    from dssn_models.network.routing import Route
+    from dssn_sim.world import Process, World
+
+__all__ = ["Delivery"]
+
+
+class Delivery:
+    """One order's process and its counters.
+
+    Parameters
+    ----------
+    world : World
+        The replication it lives in.
+    order : Order
+        What was ordered.
+    """
+
+    def __init__(self, world: World, order: Order) -> None:
+        plan = world.plan
+        self.world = world
+        self.order = order
+        self.index = order.index
+        self.cls = plan.class_by_id[order.stream.cls]
+        self.consumer = plan.node_by_id[order.consumer]
+        self.suite = order.stream.net.suite
+        self.technology: str | None = order.stream.net.technology
+        deadline = order.stream.deadline_s if order.stream.deadline_s is not None else self.cls.deadline_s
+        self.deadline_s = None if deadline is None else order.arrived_s + deadline
+        self.slices: dict[tuple[str, str], tuple[int, Route]] = {}
+        self.slice_rows: list[tuple[Any, ...]] = []
+        self.states: dict[str, str] = {}
+        self.attempts = 1
+        self.control_bytes = self.wire_bytes = self.payload_bytes = self.raw_exposed = 0.0
+        self.core_s = self.crypto_core_s = self.queue_s = self.attest_s = self.price_cny = 0.0
+        self.phase_wait_s = 0.0
+        self.result_bytes = 0.0
+        self.meters: dict[str, float] = {}
+        self.tee_s = 0.0
+        self.opened_s = self.receipt_s = self.settled_s = math.nan
+        self.job_began_s = self.job_ended_s = math.nan
+        self.run_site = ""
+        self.last_phase = "order"
+        self.reason = ""
+        self.evidence: list[tuple[str, str]] = []
+
+    # ------------------------------------------------------------ book-keeping
+
+    def state(self, machine: str, state: str) -> None:
+        """Move one of the order's state machines; illegal moves are bugs."""
+        before = self.states.get(machine)
+        first = next(iter(MACHINES[machine]))
+        if before is not None and not (state == first and not MACHINES[machine][before]):
+            check_transition(machine, before, state)
+        self.states[machine] = state
+        self.world.rec.rows["states"].append((self.index, machine, state, self.world.env.now))
+
+    def phase(self, name: str, body: Process, detail: str = "") -> Process:
+        """Run one phase and record it."""
+        env = self.world.env
+        start, waited = env.now, self.phase_wait_s
+        self.last_phase = name
+        try:
+            result = yield from body
+        finally:
+            self.world.rec.rows["phases"].append(
+                (self.index, self.cls.id, name, start, env.now, max(0.0, self.phase_wait_s - waited), "", detail)
+            )
+        return result
+
+    def call(self, kind: str, operation: str) -> Process:
+        """Call a platform service from the consumer's node, counting the wait."""
+        waited = yield from self.world.call(self, kind, operation, self.consumer, self.cls.priority)
+        self.phase_wait_s += waited
+        self.queue_s += waited
+
+    def job_began(self) -> None:
+        """Mark the start of the first engine run."""
+        if math.isnan(self.job_began_s):
+            self.job_began_s = self.world.env.now
+            self.state("job", "Running")
+
+    def collect(self, job: Job) -> None:
+        """Take a finished job's results into the delivery."""
+        self.job_ended_s = self.world.env.now
+        self.result_bytes = job.cost.result_bytes
+        for kind, quantity in job.cost.meters.items():
+            self.meters[kind] = self.meters.get(kind, 0.0) + quantity
+        placed = [n for r, n in job.bound.items() if r in ("tee", "arbiter")]
+        self.run_site = placed[0].site if placed else self.run_site or self.consumer.site
+        self.last_job = job
+
+    def slice_for(self, a: str, b: str) -> tuple[int, Route | None]:
+        """Return the slice and its route from a to b, or (-1, None)."""
+        return self.slices.get((a, b), (-1, None))
+
+    # ------------------------------------------------------------ the process
+
+    def run(self) -> Process:
+        """Live: from the arrival of the order to release."""
+        world = self.world
+        world.order_began(self)
+        state = "completed"
+        try:
+            yield from self._life()
+        except simpy.Interrupt as interrupt:
+            stop = interrupt.cause
+            state = self._stopped(stop if isinstance(stop, StopError) else Failure("run.horizon"))
+        except StopError as stop:
+            state = self._stopped(stop)
+        finally:
+            self._release_slices()
+        self._finish(state)
+
+    def _life(self) -> Process:
+        yield from self.phase("order", self._accept())
+        yield from self.phase("catalogue", self.call("dsp.access", "catalogue"))
+        yield from self.phase("negotiation", self._negotiate())
+        yield from self.phase("review", self._review())
+        yield from self.phase("network_order", self._network_order())
+        self.state("job", "Initialized")
+        self.state("job", "Pending")
+        yield from self._chain()
+        self.state("job", "Succeeded")
+        yield from self.phase("deliver", self._deliver())
+        self.receipt_s = self.world.env.now
+        yield from self.phase("evidence", self._prove())
+        yield from self.phase("meter", self._meter())
+        yield from self.phase("settle", self._settle())
+        yield from self.phase("release", self._release())
+
+    def _stopped(self, stop: StopError) -> str:
+        world = self.world
+        self.reason = stop.reason
+        refused = isinstance(stop, Refusal)
+        for machine, end in (("negotiation", "TERMINATED"), ("transfer", "TERMINATED"), ("job", "Failed")):
+            current = self.states.get(machine)
+            if current is not None and end in MACHINES[machine][current]:
+                self.state(machine, end)
+        world.rec.rows["refusals"].append(
+            (world.env.now, self.index, self.order.stream.id, self.cls.id, self.last_phase, stop.reason, stop.detail)
+        )
+        return "rejected" if refused else "failed"
+
+    # ------------------------------------------------------------ before the run
+
+    def _accept(self) -> Process:
+        world = self.world
+        self.state("order", "acknowledged")
+        view = View(job=None, in_flight=world.in_flight, state_age_s=world.telemetry.age_s)
+        if "admission" in world.policies:
+            decision = world.decide("admission", self._admission_view(view), self.index, 0)
+            if isinstance(decision, RefuseOrder):
+                raise Refusal(decision.reason, "admission policy")
+        if self.order.stream.exchange is not None:
+            yield from self.call("exchange", "trade")
+        yield from self.call("dsp.access", "authenticate")
+        for node in (self.order.consumer, *self.order.providers):
+            if node in world.revoked:
+                raise Refusal("trust.certificate", node)
+        self._note("order", self.order.consumer)
+        yield from self.call("dsp.delivery", "order")
+        self.state("order", "inProgress")
+
+    def _admission_view(self, view: View) -> View:
+        from dssn_models.policies.api import JobFacts
+
+        order = self.order
+        engine = self.steps[0].engine if self.steps else ""
+        facts = JobFacts(
+            str(self.index), order.stream.id, self.cls.id, self.cls.priority, engine, "", 0.0, 0.0,
+            self.deadline_s, 0.0, (order.consumer, *order.providers),
+        )  # fmt: skip
+        return View(job=facts, in_flight=view.in_flight, state_age_s=view.state_age_s)
+
+    def _negotiate(self) -> Process:
+        """Dataspace Protocol: REQUESTED .. FINALIZED, one message round with each provider."""
+        world = self.world
+        self.state("negotiation", "REQUESTED")
+        yield from self.call("dsp.delivery", "contract")
+        far = max((world.site_rtt(self.consumer.site, world.plan.node_by_id[p].site) for p in self.order.providers), default=0.0)
+        for state in ("OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "FINALIZED"):
+            if far > 0:
+                yield world.env.timeout(far / 2)
+            self.state("negotiation", state)
+        self._note("contract", ",".join(self.order.assets))
+
+    def _review(self) -> Process:
+        order, plan = self.order, self.world.plan
+        assets = [plan.asset_by_id[a] for a in order.assets]
+        confidentiality = [REGISTRY[s.engine].confidentiality for s in self.steps]
+        facts = ReviewFacts(
+            level=max([order.level, *(a.level for a in assets)]) if order.stream.threshold is None else order.level,
+            channel=order.channel,
+            confidentiality="plain" if "plain" in confidentiality[:1] else (confidentiality[0] if confidentiality else "plain"),
+            purpose=order.stream.purpose,
+            cross_border=order.stream.cross_border,
+            export_allowed=all(a.export for a in assets),
+            engines=tuple(s.engine for s in self.steps),
+            sectors=tuple(a.sector for a in assets),
+            baseline=order.stream.baseline,
+        )
+        yield from self.call("review", "review")
+        verdict = review(facts, plan.compliance)
+        if verdict.outcome == "refuse":
+            raise Refusal(verdict.reason, verdict.clause)
+        if verdict.outcome == "needs_approval":
+            self.state("order", "held")
+            yield from self.call("review", "human")
+            self.state("order", "inProgress")
+        self._note("review", verdict.outcome)
+
+    # ------------------------------------------------------------ network order
+
+    def _network_order(self) -> Process:
+        """Choose the carrier service and, where a rate is ordered, open slices to every provider."""
+        net, world = self.order.stream.net, self.world
+        began = world.env.now
+        rate, isolation = net.rate_bps, net.isolation
+        if self.technology is None and "technology" in world.policies:
+            rate, isolation = self._choose_technology(rate, isolation)
+        if rate is None or isolation == "none":
+            return
+        yield from self.call("dsp.scheduling", "network_order")
+        setup = 0.0
+        for provider in self.order.providers:
+            for a, b in ((provider, self.order.consumer), (self.order.consumer, provider)):
+                route = world.route(a, b, self.technology)
+                if route is None:
+                    raise Refusal("network.no_route", f"{a} -> {b} over {self.technology}")
+                if net.max_delay_s is not None and route.delay_s > net.max_delay_s:
+                    raise Refusal("capacity.network", f"delay {route.delay_s * 1e3:.2f} ms over {self.technology}")
+                ident = world.dp.open_slice(route.links, rate, hard=isolation == "hard")
+                if ident < 0:
+                    raise Refusal("capacity.network", f"no room for the slice {a} -> {b}")
+                self.slices[a, b] = (ident, route)
+                setup = max([setup, *(world.plan.network.links[r // 2].setup_s for r in route.links)])
+                self.slice_rows.append((self.index, self.technology or "", isolation, rate, began, len(route.links), route.delay_s))
+        yield world.env.timeout(setup)
+        self.opened_s = world.env.now
+        self._note("network", f"{self.technology} {isolation}")
+
+    def _choose_technology(self, rate: float | None, isolation: str) -> tuple[float | None, str]:
+        world, order = self.world, self.order
+        views = []
+        for name in world.router.technologies(order.consumer, order.providers[0]):
+            route = world.route(order.consumer, order.providers[0], name)
+            if route is None:
+                continue
+            links = [world.plan.network.links[r // 2] for r in route.links]
+            core = [link for link in links if not link.access] or links
+            views.append(
+                TechnologyView(
+                    name, route.delay_s, min((world.telemetry.link_free(r) for r in route.links), default=math.inf),
+                    route.price, core[0].isolation if core else "none", max((x.setup_s for x in links), default=0.0),
+                    route.loss, math.prod(x.availability for x in links),
+                )
+            )  # fmt: skip
+        if not views:
+            if order.consumer == order.providers[0]:
+                return rate, isolation
+            raise Refusal("network.no_route", f"{order.consumer} - {order.providers[0]}")
+        view = View(technologies=views, in_flight=world.in_flight, state_age_s=world.telemetry.age_s, options={"isolation": isolation, "rate_bps": rate})
+        decision = world.decide("technology", view, self.index, len(views))
+        if isinstance(decision, RefuseOrder):
+            raise Refusal(decision.reason, "technology policy")
+        if isinstance(decision, ChooseTechnology):
+            self.technology = decision.technology
+            return decision.rate_bps if decision.rate_bps is not None else rate, decision.isolation or isolation
+        return rate, isolation
+
+    # ------------------------------------------------------------ the chain of engines
+
+    @property
+    def steps(self) -> tuple[JobStepPlan, ...]:
+        """The engine runs of this order (the alternate ones on the other channel)."""
+        return self.order.steps
+
+    def _chain(self) -> Process:
+        """Run the chain as a directed graph: a job starts when all it comes after are done."""
+        steps = self.steps
+        jobs = [Job(self, step, self.order.params.get(step.id, {})) for step in steps]
+        if len(jobs) == 1:
+            yield from jobs[0].run()
+            return
+        env = self.world.env
+        done = {step.id: env.event() for step in steps}
+        for event in done.values():
+            event._defused = True
+        yield from fork(env, [self._link_of_chain(j, s, done) for j, s in zip(jobs, steps, strict=True)])
+
+    def _link_of_chain(self, job: Job, step: JobStepPlan, done: Mapping[str, simpy.Event]) -> Process:
+        for name in step.after:
+            if not done[name].processed:
+                yield done[name]
+        yield from job.run()
+        done[step.id].succeed()
+
+    # ------------------------------------------------------------ after the run
+
+    def _deliver(self) -> Process:
+        world, order = self.world, self.order
+        self.state("transfer", "REQUESTED")
+        self.state("transfer", "STARTED")
+        if self.result_bytes > 0 and order.channel not in ("api", "package", "stream"):
+            source = next((n.id for r, n in self.last_job.bound.items() if r in ("tee", "arbiter")), order.providers[0])
+            slice_id, route = self.slice_for(source, order.consumer)
+            yield from world.move(
+                self, source, order.consumer, self.result_bytes, "result",
+                technology=self.technology, slice_id=slice_id, slice_route=route, suite=self.suite,
+            )  # fmt: skip
+        if order.defect:
+            raise Failure("quality.defect", ",".join(order.assets))
+        yield from self.call("dsp.delivery", "deliver")
+        self.state("transfer", "COMPLETED")
+        self._note("receipt", f"{self.result_bytes:.0f}")
+
+    def _note(self, event: str, facts: str) -> None:
+        self.evidence.append((event, facts))
+
+    def _prove(self) -> Process:
+        world = self.world
+        yield from self.call("dsp.supervision", "audit")
+        written = world.env.now
+        yield from self.call("ledger", "append")
+        rows = world.evidence.record(self.index, self.evidence)
+        for seq, (event, digest) in enumerate(rows):
+            world.rec.rows["evidence"].append((self.index, seq, event, written, world.env.now, digest))
+
+    def _meter(self) -> Process:
+        yield from self.call("dsp.supervision", "meter")
+        m = self.meters
+        m["bytes"] = self.payload_bytes
+        m["core_s"] = self.core_s
+        m["result"] = 1.0
+        if self.slice_rows:
+            hours = (self.world.env.now - self.opened_s) / 3600
+            m["slice_mbps_h"] = sum(row[3] for row in self.slice_rows) / 1e6 * hours
+
+    def _settle(self) -> Process:
+        world, order = self.world, self.order
+        yield from self.call("dsp.supervision", "settle")
+        if order.stream.exchange is not None:
+            yield from self.call("exchange", "settle")
+        self.bill = bill_delivery(world.plan, order, self.meters)
+        for meter in self.bill.meters:
+            world.rec.rows["meters"].append((self.index, meter.party, meter.kind, meter.quantity))
+        for line in self.bill.lines:
+            world.rec.rows["bills"].append((self.index, line.party, line.role, line.item, float(line.amount_cny)))
+        self.settled_s = world.env.now
+
+    def _release(self) -> Process:
+        if self.slice_rows:
+            yield from self.call("dsp.scheduling", "release")
+        self.state("order", "completed")
+
+    def _release_slices(self) -> None:
+        for ident, _route in self.slices.values():
+            self.world.dp.close_slice(ident)
+        self.slices.clear()
+        now = self.world.env.now
+        for index, technology, isolation, rate, opened, hops, delay in self.slice_rows:
+            self.world.rec.rows["slices"].append((index, technology, isolation, rate, opened, now, hops, delay))
+
+    # ------------------------------------------------------------ rows
+
+    def _finish(self, state: str) -> None:
+        world, order, now = self.world, self.order, self.world.env.now
+        current = self.states.get("order")
+        if current is not None and state in MACHINES["order"][current]:
+            self.state("order", state)
+        deadline = math.nan if self.deadline_s is None else self.deadline_s
+        world.rec.rows["orders"].append(
+            (
+                self.index, order.stream.id, self.cls.id, order.arrived_s, order.consumer, ",".join(order.providers),
+                ",".join(order.assets), order.channel, order.stream.exchange or "", order.level, state, self.reason, now, deadline,
+            )
+        )  # fmt: skip
+        if self.control_bytes > 0:
+            world.rec.rows["flows"].append(
+                (self.index, order.consumer, "platform", self.cls.id, "control", self.control_bytes, self.control_bytes,
+                 order.arrived_s, now, math.nan, "", "control")
+            )  # fmt: skip
+        if state != "rejected":
+            self._delivery_row(state)
+        world.order_ended(self, state)
+
+    def _delivery_row(self, state: str) -> None:
+        world, order, ok = self.world, self.order, state == "completed"
+        result = self.receipt_s - order.arrived_s if ok else math.nan
+        done = self.receipt_s if ok else math.nan
+        hit = ok and (self.deadline_s is None or self.receipt_s <= self.deadline_s)
+        first = world.plan.node_by_id[order.providers[0]] if order.providers else self.consumer
+        core_price = first.price_cny_per_hour / first.cores / 3600
+        cost = self.core_s * core_price + self.price_cny
+        billed = float(self.bill.total_cny) if ok else 0.0
+        world.rec.rows["deliveries"].append(
+            (
+                self.index, order.stream.id, self.cls.id, self.steps[-1].engine, order.channel, order.arrived_s, done, result,
+                self.opened_s - order.arrived_s, self.settled_s - order.arrived_s if order.stream.exchange else math.nan,
+                self.job_ended_s - self.job_began_s, self.queue_s, self.wire_bytes, self.payload_bytes, self.core_s, self.raw_exposed,
+                self.result_bytes, cost, billed, self.attempts, hit, state, self.reason,
+                self.consumer.site, first.site, self.run_site,
+            )
+        )  # fmt: skip

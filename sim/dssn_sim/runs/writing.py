@@ -1,0 +1,218 @@
+"""Atomic files, and Parquet whose bytes depend on the data alone.
+
+A file or folder appears under its name only when it is complete and on disk: written
+beside it, flushed, renamed. Nothing here writes a clock value, so two runs of one plan
+and seed give equal bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dssn_models.results import SCHEMA_VERSION, TABLES
+
+__all__ = [
+    "ROW_GROUP",
+    "ParquetTables",
+    "arrow_schema",
+    "conform",
+    "file_digest",
+    "publish_folder",
+    "read_json",
+    "sync_folder",
+    "write_json",
+    "write_parquet",
+    "write_text",
+]
+
+#: Rows of one row group; also the most that a merge holds in memory at once.
+ROW_GROUP: Final = 131_072
+
+_ARROW: Final[dict[str, pa.DataType]] = {
+    "int64": pa.int64(),
+    "int32": pa.int32(),
+    "float64": pa.float64(),
+    "string": pa.string(),
+    "bool": pa.bool_(),
+}
+
+# Fixed, so that a change of the library's defaults does not change our bytes.
+_PARQUET: Final[dict[str, Any]] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "version": "2.6",
+    "data_page_version": "1.0",
+    "use_dictionary": True,
+    "write_statistics": True,
+    "store_schema": True,
+}
+
+
+def arrow_schema(name: str, backend: str = "simulation") -> pa.Schema:
+    """Return the Arrow schema of a result table: ``replication`` first, units as field metadata."""
+    fields = [pa.field("replication", pa.int32())]
+    fields += [
+        pa.field(c.name, _ARROW[c.type], metadata={"unit": c.unit, "meaning": c.meaning})
+        for c in TABLES[name].columns
+    ]
+    return pa.schema(
+        fields,
+        metadata={"backend": backend, "schema_version": str(SCHEMA_VERSION), "table": name},
+    )
+
+
+def conform(
+    tables: Mapping[str, pa.Table],
+    replication: int,
+    *,
+    backend: str = "simulation",
+    keep: Collection[str] | None = None,
+) -> dict[str, pa.Table]:
+    """Return the tables in the order, columns and types of :mod:`dssn_models.results`.
+
+    Tables that the backend did not fill are there and empty. A table or column that the
+    schema does not know is an error of the backend.
+
+    Parameters
+    ----------
+    tables : Mapping
+        What a backend returned; ``replication`` may be missing and is then filled in.
+    keep : collection of str, optional
+        Only these tables.
+
+    Raises
+    ------
+    ValueError
+        For unknown tables and for unknown or missing columns.
+    """
+    unknown = sorted(set(tables) - set(TABLES))
+    if unknown:
+        raise ValueError(f"result tables that the schema does not know: {', '.join(unknown)}")
+    result: dict[str, pa.Table] = {}
+    for name in TABLES:
+        if keep is not None and name not in keep:
+            continue
+        schema = arrow_schema(name, backend)
+        table = tables.get(name)
+        if table is None:
+            result[name] = schema.empty_table()
+            continue
+        missing = [c for c in schema.names[1:] if c not in table.column_names]
+        extra = [c for c in table.column_names if c not in schema.names]
+        if missing or extra:
+            raise ValueError(f"table {name}: missing columns {missing}, unknown columns {extra}")
+        columns = [pa.repeat(pa.scalar(replication, pa.int32()), table.num_rows)]
+        columns += [table.column(c).cast(schema.field(c).type) for c in schema.names[1:]]
+        result[name] = pa.Table.from_arrays(columns, schema=schema)
+    return result
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Write one table and flush it to disk."""
+    pq.write_table(table, path, row_group_size=ROW_GROUP, **_PARQUET)
+    _sync_file(path)
+
+
+class ParquetTables:
+    """Writes one Parquet file piece by piece (replication after replication)."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path = path
+        self._writer = pq.ParquetWriter(path, schema, **_PARQUET)
+
+    def add(self, source: Path) -> int:
+        """Append a file of the same schema row group by row group; return its rows."""
+        rows = 0
+        with pq.ParquetFile(source) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group)
+                rows += table.num_rows
+                if table.num_rows:
+                    self._writer.write_table(table, row_group_size=ROW_GROUP)
+        return rows
+
+    def close(self) -> None:
+        """Finish and flush the file."""
+        self._writer.close()
+        _sync_file(self.path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with beside.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file atomically; keys keep their order, non-finite numbers become null."""
+    write_text(path, json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Return the value of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _plain(value: object) -> Any:
+    """Return a value that JSON can hold."""
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(v) for v in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    if isinstance(value, str | int | bool) or value is None:
+        return value
+    if hasattr(value, "item"):  # numpy scalar
+        return _plain(value.item())
+    return str(value)
+
+
+def publish_folder(temporary: Path, final: Path) -> None:
+    """Flush a finished temporary folder and give it its name; an older one of that name is replaced."""
+    sync_folder(temporary)
+    if final.exists():
+        old = final.with_name(f".{final.name}.{os.getpid()}.old")
+        final.rename(old)
+        temporary.rename(final)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        temporary.rename(final)
+    sync_folder(final.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Flush a folder's entries to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sync_file(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
