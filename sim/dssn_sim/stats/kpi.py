@@ -16,7 +16,6 @@ from dssn_sim.stats.facts import RunFacts
 from dssn_sim.stats.intervals import (
     Interval,
     across,
-    batch_means,
     mean_within,
     quantile_interval,
     share_across,
@@ -231,12 +230,9 @@ def _one(key: Key, found: Measure, confidence: float) -> Interval:
     if not math.isnan(found.q) and found.sample is not None:
         return quantile_interval(found.sample, found.q, confidence)
     if key.stat == "rate" and found.sample is not None:
-        inside = batch_means(found.sample, confidence, batches=len(found.sample))
-        if inside.low is None:  # windows of equal length are batches themselves
-            half = across(found.sample, confidence).half
-            low, high = max(0.0, found.value - half), found.value + half
-            return Interval(found.value, low, high, found.n, f"{len(found.sample)} windows of one replication")
-        return inside
+        half = across(found.sample, confidence).half  # windows of equal length are the batches
+        low, high = max(0.0, found.value - half), found.value + half
+        return Interval(found.value, low, high, found.n, f"{len(found.sample)} windows of one replication")
     if key.stat == "mean" and found.sample is not None:
         return mean_within(found.sample, confidence)
     kind = {"count": "a count", "sum": "a total"}.get(key.stat, "a time average kept as a total")
