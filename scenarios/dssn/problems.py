@@ -65,8 +65,8 @@ class Problem:
 
         Examples
         --------
-        >>> Problem("E201", "a.yaml", 3, 5, "run.seeds", "unknown key 'seeds'", "seed, horizon", "seed").render()
-        "a.yaml:3:5: E201: run.seeds: unknown key 'seeds'; allowed: seed, horizon; did you mean 'seed'?"
+        >>> Problem("E201", "a.yaml", 3, 5, "run.sed", "unknown key 'sed'", "seed, retry", "seed").render()
+        "a.yaml:3:5: E201: run.sed: unknown key 'sed'; allowed: seed, retry; did you mean 'seed'?"
         """
         where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         parts = [self.found]
@@ -96,7 +96,7 @@ class Problem:
         }
 
 
-class Problems(Exception):
+class Problems(Exception):  # noqa: N818 - a fixed name; it reads as what it carries
     """A scenario that cannot be used, with every problem found, in file order."""
 
     def __init__(self, problems: Iterable[Problem], main_file: str = "") -> None:
@@ -177,12 +177,12 @@ _FILE: Final = {
     "E101": CodeInfo(
         "file cannot be read",
         "No file of this name exists, it is a folder, or it may not be read.",
-        "Check the path. A name without a slash and without `.yaml` is looked up in the scenario library (`dssn list`).",
+        "Check the path. A name without slash and `.yaml` is looked up in the library (`dssn list`).",
     ),
     "E102": CodeInfo(
         "not a text file",
         "The file is not UTF-8 text: it holds bytes or control characters that YAML does not allow.",
-        "Save the scenario as UTF-8. A trace or a graph is named inside a scenario; it is no scenario itself.",
+        "Save the scenario as UTF-8. A trace or a graph is named in a scenario; it is none itself.",
     ),
     "E103": CodeInfo(
         "file too large",
@@ -191,8 +191,8 @@ _FILE: Final = {
     ),
     "E104": CodeInfo(
         "YAML syntax",
-        "The text is not YAML 1.2; the line and column are where the reader gave up, the cause is there or just before.",
-        "Look for a missing colon, quote or bracket, a tab used as indentation, or an indentation that does not line up.",
+        "The text is not YAML 1.2. The position is where the reader gave up; the cause is there or before.",
+        "Look for a missing colon, quote or bracket, a tab as indentation, or lines that do not line up.",
     ),
     "E105": CodeInfo(
         "duplicate key",
