@@ -125,7 +125,9 @@ def _deliveries(result: Measures, tables: Mapping[str, Rows]) -> None:
     raw = rows.number("raw_exposed")
     private = np.isin(rows.codes("channel")[0], [rows.values("channel").index(c) for c in PRIVATE_CHANNELS if c in rows.values("channel")])  # fmt: skip
     result.number("raw_exposed", "sum", np.nansum(raw[private]), n=int(private.sum()), part="privacy and tee")
-    result.number("raw_exposed", "sum", np.nansum(raw[~private]), n=int((~private).sum()), part="other channels")
+    result.number(
+        "raw_exposed", "sum", np.nansum(raw[~private]), n=int((~private).sum()), part="other channels"
+    )
 
 
 def _slo(result: Measures, tables: Mapping[str, Rows]) -> None:

@@ -117,20 +117,14 @@ def binomial(successes: int, trials: int, confidence: float = 0.95) -> Interval:
     if trials <= 0:
         return _none(math.nan, 0, "nothing was observed")
     tail = (1 - confidence) / 2
-    low = (
-        0.0 if successes == 0 else float(special.betaincinv(successes, trials - successes + 1, tail))
-    )
+    low = 0.0 if successes == 0 else float(special.betaincinv(successes, trials - successes + 1, tail))
     high = (
-        1.0
-        if successes == trials
-        else float(special.betaincinv(successes + 1, trials - successes, 1 - tail))
+        1.0 if successes == trials else float(special.betaincinv(successes + 1, trials - successes, 1 - tail))
     )
     return Interval(successes / trials, low, high, trials, f"exact binomial over {trials} orders")
 
 
-def share_across(
-    values: Sequence[float], successes: int, trials: int, confidence: float = 0.95
-) -> Interval:
+def share_across(values: Sequence[float], successes: int, trials: int, confidence: float = 0.95) -> Interval:
     """Return a share over replications; exact binomial where all replications agree on 0 or 1."""
     interval = across(values, confidence)
     if interval.low is None or interval.high is None:
@@ -237,9 +231,7 @@ def quantile_interval(
     ranks = _ranks(n, q, confidence)
     if ranks is None:
         need = least_for_quantile(q, confidence)
-        return _none(
-            estimate, n, f"{n} observations; the interval of this quantile needs at least {need}"
-        )
+        return _none(estimate, n, f"{n} observations; the interval of this quantile needs at least {need}")
     lower, upper = ranks
     method = f"order statistics of {n} observations"
     if ordered_in_time and n >= BATCHES * BATCHES:

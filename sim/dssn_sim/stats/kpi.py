@@ -218,14 +218,18 @@ def _interval(key: Key, found: Sequence[Measure], confidence: float) -> Interval
     # Too few observations beyond the quantile in a replication: its own quantile would be biased.
     pooled = np.concatenate([m.sample for m in found if m.sample is not None])
     inside = quantile_interval(pooled, q, confidence, ordered_in_time=False)
-    return replace(inside, method=f"{inside.method} of {len(found)} replications pooled" if inside.method else "")
+    return replace(
+        inside, method=f"{inside.method} of {len(found)} replications pooled" if inside.method else ""
+    )
 
 
 def _one(key: Key, found: Measure, confidence: float) -> Interval:
     if key.stat == "share":
         if found.sample is None:
             hits = round(found.value * found.n)
-            return Interval(found.value, None, None, found.n, "", f"one replication: {hits} of {found.n}, totals only")
+            return Interval(
+                found.value, None, None, found.n, "", f"one replication: {hits} of {found.n}, totals only"
+            )
         return share_within(found.sample, confidence)
     if not math.isnan(found.q) and found.sample is not None:
         return quantile_interval(found.sample, found.q, confidence)

@@ -155,7 +155,9 @@ class Measures:
         sample = hits.astype(np.float64)
         self.values[Key(name, "share", cls, part)] = Measure(float(sample.mean()), len(sample), sample)
 
-    def number(self, name: str, stat: str, value: float, *, n: int = 1, cls: str = "", part: str = "") -> None:
+    def number(
+        self, name: str, stat: str, value: float, *, n: int = 1, cls: str = "", part: str = ""
+    ) -> None:
         """Add a count, total or time average that has no observations of its own."""
         self.values[Key(name, stat, cls, part)] = Measure(float(value), n)
 

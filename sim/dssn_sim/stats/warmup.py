@@ -113,7 +113,7 @@ class WarmupHint:
     Attributes
     ----------
     suggested_s : float
-        Largest end of warm-up over the replications, s; NaN if there is too little to tell.
+        End of the warm-up by MSER-5, s; NaN if there is too little to tell.
     used_s : float
         The warm-up of the run, s.
     enough : bool
@@ -129,9 +129,13 @@ class WarmupHint:
 
 
 def hint(replications: list[Mapping[str, pa.Table]], facts: RunFacts) -> WarmupHint:
-    """Return the MSER-5 hint on ``order_to_result_s`` in order of arrival, warm-up included."""
-    ends: list[float] = []
-    undecided = 0
+    """Return the MSER-5 hint on ``order_to_result_s`` in order of arrival, warm-up included.
+
+    The i-th deliveries of all replications are averaged first, which leaves the transient and
+    takes away noise (Law, 9.5.1).
+    """
+    times: list[Floats] = []
+    starts: list[Floats] = []
     for tables in replications:
         if "deliveries" not in tables:
             continue
@@ -139,21 +143,19 @@ def hint(replications: list[Mapping[str, pa.Table]], facts: RunFacts) -> WarmupH
         arrived, time = rows.number("arrived_s"), rows.number("order_to_result_s")
         usable = np.isfinite(time)
         arrived, time = arrived[usable], time[usable]
-        if len(time) < 100:
-            continue
         order = np.argsort(arrived, kind="stable")
-        dropped = mser5(time[order])
-        if dropped >= (len(time) // 10) * 5 - 5:  # the minimum sits at the end of the search range
-            undecided += 1
-        ends.append(float(arrived[order][dropped]) if dropped else 0.0)
+        times.append(time[order])
+        starts.append(arrived[order])
     used = facts.warmup_s
-    if not ends:
+    length = min((len(t) for t in times), default=0)
+    if length < 100:
         return WarmupHint(math.nan, used, True, "fewer than 100 deliveries: no hint on the warm-up")
-    suggested = max(ends)
-    if undecided:
+    dropped = mser5(np.mean([t[:length] for t in times], axis=0))
+    suggested = float(np.mean([s[dropped] for s in starts])) if dropped else 0.0
+    if dropped >= (length // 10) * 5 - 5:  # the minimum sits at the end of the search range
         text = (
-            f"MSER-5 finds no steady part in {undecided} of {len(ends)} replications: the load changes over "
-            "the whole run (daily profile, surge or overload), so read the KPIs as those of this window"
+            "MSER-5 finds no steady part: the load changes over the whole run (daily profile, surge or "
+            "overload), so read the KPIs as those of this window"
         )
         return WarmupHint(suggested, used, False, text)
     enough = used >= suggested

@@ -1,0 +1,8 @@
+"""Run folders: replications in parallel, atomic, resumable; reading them back; sweeps."""
+
+from dssn_sim.runs.errors import FailureInfo, RunError
+from dssn_sim.runs.folder import RunFolder
+from dssn_sim.runs.progress import Progress, ProgressEvent
+from dssn_sim.runs.run import run_plan
+
+__all__ = ["FailureInfo", "Progress", "ProgressEvent", "RunError", "RunFolder", "run_plan"]

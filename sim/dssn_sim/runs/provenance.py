@@ -1,0 +1,105 @@
+"""Where a run comes from: versions, platform, identity of the plan, cost entries used."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import metadata
+from typing import Any, Final
+
+from dssn_models.dist import Dist
+from dssn_models.plan import JobStepPlan, Plan
+
+__all__ = ["cost_entries", "plan_digest", "platform_facts", "versions"]
+
+_LIBRARIES: Final = ("numpy", "scipy", "simpy", "numba", "networkx", "pyarrow")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this package and of the libraries whose numbers or bytes depend on them."""
+    found = {"python": platform.python_version()}
+    for name in ("dssn-testbed", *_LIBRARIES):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def platform_facts() -> dict[str, Any]:
+    """Return operating system, machine and number of cores."""
+    return {
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "byte_order": sys.byteorder,
+    }
+
+
+def plan_digest(plan: Plan, seed: int, simulate: str, policies: Mapping[str, Any] | None = None) -> str:
+    """Return the identity of what is computed: equal digests give equal replications.
+
+    The number of replications is left out, so that a run can be continued with more of them.
+    """
+    same = replace(plan, scenario_hash="", run=replace(plan.run, replications=0, seed=seed))
+    text = f"{simulate}\n{same!r}"
+    for kind, policy in sorted((policies or {}).items()):
+        text += f"\n{kind}={_identity(policy)}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _identity(policy: object) -> str:
+    """Return what tells two policy objects apart: class or function, and options as far as they pickle."""
+    named = policy if isinstance(policy, type) or callable(policy) else type(policy)
+    name = f"{getattr(named, '__module__', '')}:{getattr(named, '__qualname__', type(policy).__qualname__)}"
+    try:
+        return name + hashlib.sha256(pickle.dumps(policy, protocol=5)).hexdigest()
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return name
+
+
+def cost_entries(plan: Plan) -> list[dict[str, Any]]:
+    """Return the cost-table entries that the plan's engines and services use, with source and confidence.
+
+    An engine names its sources when asked for a cost, so each job step is priced once with the
+    means of its parameters.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    try:
+        from dssn_models.engines import REGISTRY
+    except ImportError:  # the engines' room is optional for a plan without jobs
+        registry: Mapping[str, Any] = {}
+    else:
+        registry = REGISTRY
+    for stream in plan.streams:
+        for step in (*stream.steps, *stream.alternate):
+            engine = registry.get(step.engine)
+            if engine is None:
+                continue
+            parties = max(1, round(stream.parties.mean))
+            cost = engine.cost(_means(step), parties, step.profile, stream.net.suite)
+            for s in cost.sources:
+                entry = {
+                    "entry": s.entry, "value": s.value, "unit": s.unit, "source": s.source,
+                    "confidence": s.confidence, "used_by": [],
+                }  # fmt: skip
+                user = f"{stream.id}.{step.id}"
+                entry = found.setdefault((s.entry, s.source), entry)
+                if user not in entry["used_by"]:
+                    entry["used_by"].append(user)
+    for service in plan.services:
+        for name, operation in service.operations.items():
+            found[f"{service.id}.{name}", operation.source] = {
+                "entry": f"{service.id}.{name}", "value": operation.service_s.mean, "unit": "s",
+                "source": operation.source, "confidence": operation.confidence, "used_by": [service.id],
+            }  # fmt: skip
+    return sorted(found.values(), key=lambda e: (e["entry"], e["source"]))
+
+
+def _means(step: JobStepPlan) -> dict[str, float | str | bool]:
+    return {k: v.mean if isinstance(v, Dist) else v for k, v in step.params.items()}

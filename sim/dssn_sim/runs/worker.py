@@ -1,0 +1,210 @@
+"""One replication: simulate, write its folder, say how it went. Runs here or in a worker process."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import pickle
+import shutil
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from dssn_models.plan import Plan
+from dssn_sim.runs.errors import FailureInfo
+from dssn_sim.runs.progress import Progress, ProgressEvent, Report
+from dssn_sim.runs.writing import (
+    conform,
+    file_digest,
+    publish_folder,
+    read_json,
+    write_json,
+    write_parquet,
+)
+
+__all__ = ["DONE", "Simulate", "Task", "TaskResult", "Work", "is_finished", "prepare_worker", "run_task"]
+
+#: Marks a finished replication; written last, inside the folder that is renamed as a whole.
+DONE: Final = "done.json"
+
+#: Progress is told at most this often, s.
+_TELL_S: Final = 0.1
+
+#: ``simulate(plan, replication, progress)``, with ``policies=`` where policy objects replace named ones.
+Simulate = Callable[..., dict[str, pa.Table]]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One replication to compute."""
+
+    slot: int  # position in the shared progress array
+    folder: str  # the run folder
+    run: str  # point of a sweep, '' otherwise
+    replication: int
+    seed: int
+    digest: str
+    scenario_hash: str
+    simulate: str  # module:function
+    backend: str
+    tables: tuple[str, ...] | None
+    blob: bytes = b""  # pickled (plan, policies), for worker processes
+
+    @property
+    def path(self) -> Path:
+        """The folder of this replication."""
+        return Path(self.folder) / "replications" / f"{self.replication:04d}"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """How a replication ended."""
+
+    slot: int
+    replication: int
+    wall_s: float
+    failure: FailureInfo | None = None
+
+
+#: What a task computes: the plan and the policy objects that replace those it names.
+Work = tuple[Plan, "dict[str, Any] | None"]
+
+_progress: Any = None  # shared doubles of this worker process: share, orders ended and rate per slot
+_last: tuple[str, Work] | None = None  # what was last unpickled in this worker process
+
+
+def prepare_worker(shared: Any) -> None:
+    """Set up a worker process: Ctrl-C is the parent's business."""
+    global _progress
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _progress = shared
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    """End this worker when the run's process is gone, even if that was killed with -9."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def find_simulate(reference: str) -> Simulate:
+    """Return the function named ``module:function``."""
+    module, _, name = reference.partition(":")
+    function: Simulate = getattr(importlib.import_module(module), name)
+    return function
+
+
+def run_task(task: Task, work: Work | None = None, progress: Progress | None = None) -> TaskResult:
+    """Compute one replication and publish its folder; failures are returned, not raised.
+
+    Parameters
+    ----------
+    work : (Plan, policies), optional
+        In the same process; workers unpickle it from the task.
+    progress : Progress, optional
+        In the same process; workers write to the shared array.
+    """
+    global _last
+    started = time.monotonic()
+    origin = "simulate"
+    try:
+        if work is None:
+            if _last is None or _last[0] != task.digest:
+                _last = (task.digest, pickle.loads(task.blob))
+            work = _last[1]
+        plan, policies = work
+        report = _report(task, plan.run.horizon_s, progress)
+        extra = {} if policies is None else {"policies": policies}
+        tables = find_simulate(task.simulate)(plan, task.replication, report, **extra)
+        tables = conform(tables, task.replication, backend=task.backend, keep=task.tables)
+        origin = "write"
+        _write(task, tables)
+    except Exception as error:  # noqa: BLE001  a failed replication must not take the others down
+        return TaskResult(
+            task.slot,
+            task.replication,
+            time.monotonic() - started,
+            FailureInfo(task.replication, origin, type(error).__name__, str(error), _where(error)),
+        )
+    return TaskResult(task.slot, task.replication, time.monotonic() - started)
+
+
+def _report(task: Task, horizon_s: float, progress: Progress | None) -> Report | None:
+    """Return what the backend calls: to the caller in this process, to the shared array in a worker."""
+    shared, slot = _progress, task.slot
+    if progress is None and shared is None:
+        return None
+    started = told = time.monotonic()
+
+    def report(share: float, orders: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told < _TELL_S:
+            return
+        told = now
+        rate = share * horizon_s / max(now - started, 1e-9)
+        if progress is not None:
+            progress(ProgressEvent(task.replication, share, rate, "running", task.run, orders))
+        else:
+            shared[3 * slot], shared[3 * slot + 1], shared[3 * slot + 2] = share, orders, rate
+
+    return report
+
+
+def _write(task: Task, tables: dict[str, pa.Table]) -> None:
+    final = task.path
+    beside = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        files = {}
+        for name, table in tables.items():
+            path = beside / f"{name}.parquet"
+            write_parquet(path, table)
+            files[name] = {"rows": table.num_rows, "sha256": file_digest(path)}
+        write_json(
+            beside / DONE,
+            {
+                "replication": task.replication,
+                "seed": task.seed,
+                "scenario_hash": task.scenario_hash,
+                "plan_digest": task.digest,
+                "tables": files,
+            },
+        )
+        publish_folder(beside, final)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def is_finished(task: Task) -> bool:
+    """Return whether this replication's folder is complete, undamaged and of the same plan and seed."""
+    try:
+        done = read_json(task.path / DONE)
+        if done["plan_digest"] != task.digest or done["seed"] != task.seed:
+            return False
+        if task.tables is not None and set(done["tables"]) != set(task.tables):
+            return False
+        return all(
+            file_digest(task.path / f"{name}.parquet") == facts["sha256"]
+            for name, facts in done["tables"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _where(error: BaseException, frames: int = 3) -> str:
+    """Return the innermost frames as ``file:line function``, without folders."""
+    found = traceback.extract_tb(error.__traceback__)[-frames:]
+    return " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(found))

@@ -1,0 +1,162 @@
+"""Which resource binds: the busiest one, and the phase that waits most."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dssn_sim.stats.facts import RunFacts
+from dssn_sim.stats.intervals import across
+from dssn_sim.stats.rows import Rows
+from dssn_sim.stats.warmup import cut
+
+__all__ = ["Binding", "Busy", "binding"]
+
+Found = list[tuple[str, str, str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """A resource and how busy it is.
+
+    Attributes
+    ----------
+    kind : str
+        ``node`` | ``link`` | ``service``.
+    id : str
+        Its id; a link with its direction.
+    group : str
+        What it is one of: role and size, technology, kind of service.
+    util : float
+        Time average over the replications, as a share; a node counts as busy by the larger of cores
+        executing and cores held.
+    low, high : float or None
+        Interval over the replications.
+    group_util : float
+        Mean over the group.
+    """
+
+    kind: str
+    id: str
+    group: str
+    util: float
+    low: float | None
+    high: float | None
+    group_util: float
+    why_no_interval: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """The busiest resources and the waiting by phase.
+
+    Attributes
+    ----------
+    busiest : tuple of Busy
+        Highest utilisation first, at most ten.
+    waits : tuple of (phase, share of all waiting, mean wait per order in s)
+        Most waiting first.
+    text : str
+        The finding in one or two sentences.
+    """
+
+    busiest: tuple[Busy, ...]
+    waits: tuple[tuple[str, float, float], ...]
+    text: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return asdict(self)
+
+
+def binding(replications: Sequence[Mapping[str, pa.Table]], facts: RunFacts) -> Binding:
+    """Return which resource binds, from the tables of each replication."""
+    values: dict[tuple[str, str, str], list[float]] = {}
+    wait: dict[str, float] = {}
+    orders = 0
+    for tables in replications:
+        for kind, group, name, util in _utilisations(tables):
+            values.setdefault((kind, group, name), []).append(util)
+        if "phases" in tables:
+            kept = cut({k: tables[k] for k in ("orders", "phases") if k in tables}, facts.warmup_s)
+            rows = Rows(kept["phases"])
+            codes, phases = rows.codes("phase")
+            totals = np.bincount(codes, weights=np.nan_to_num(rows.number("wait_s")), minlength=len(phases))
+            for phase, total in zip(phases, totals, strict=True):
+                wait[phase] = wait.get(phase, 0.0) + float(total)
+            orders += len(np.unique(rows.integer("order")))
+    groups: dict[tuple[str, str], list[float]] = {}
+    for (kind, group, _), seen in values.items():
+        groups.setdefault((kind, group), []).append(float(np.mean(seen)))
+    busiest = []
+    for (kind, group, name), seen in values.items():
+        found = across(seen, facts.confidence)
+        low = None if found.low is None else max(0.0, found.low)
+        mean = float(np.mean(groups[kind, group]))
+        busiest.append(Busy(kind, name, group, found.estimate, low, found.high, mean, found.why))
+    busiest.sort(key=lambda b: (-b.util, b.kind, b.id))
+    total = math.fsum(wait.values())
+    waits = tuple(
+        (phase, seconds / total, seconds / max(1, orders))
+        for phase, seconds in sorted(wait.items(), key=lambda w: (-w[1], w[0]))
+        if total > 0 and seconds > 0
+    )
+    return Binding(tuple(busiest[:10]), waits, _text(busiest, waits))
+
+
+def _utilisations(tables: Mapping[str, pa.Table]) -> Found:
+    """Return (kind, group, id, utilisation) of every resource of one replication."""
+    found: Found = []
+    if "nodes" in tables:
+        rows = Rows(tables["nodes"])
+        util: NDArray[np.float64] = np.fmax(rows.number("util_busy"), rows.number("util_reserved"))
+        groups = [
+            f"{r} {s}".strip() for r, s in zip(_strings(rows, "role"), _strings(rows, "size"), strict=True)
+        ]
+        found += _named("node", groups, _strings(rows, "node"), util)
+    if "links" in tables:
+        rows = Rows(tables["links"])
+        names = [f"{x} {d}" for x, d in zip(_strings(rows, "link"), _strings(rows, "direction"), strict=True)]
+        found += _named("link", _strings(rows, "technology"), names, rows.number("mean_util"))
+    if "services" in tables:
+        rows = Rows(tables["services"])
+        found += _named("service", _strings(rows, "kind"), _strings(rows, "service"), rows.number("util"))
+    return found
+
+
+def _strings(rows: Rows, name: str) -> list[str]:
+    return [v or "" for v in rows.table.column(name).to_pylist()]
+
+
+def _named(kind: str, groups: list[str], names: list[str], util: NDArray[np.float64]) -> Found:
+    return [
+        (kind, group, name, float(u))
+        for group, name, u in zip(groups, names, util, strict=True)
+        if math.isfinite(u)
+    ]
+
+
+def _text(busiest: Sequence[Busy], waits: Sequence[tuple[str, float, float]]) -> str:
+    parts = []
+    if busiest and busiest[0].util > 0:
+        top = busiest[0]
+        of = f" ({top.group})" if top.group and top.group != top.id else ""
+        within = ""
+        if top.low is not None and top.high is not None and top.low < top.high:
+            within = f" (interval {100 * top.low:.0f} to {100 * top.high:.0f} %)"
+        parts.append(f"The busiest resource is {top.kind} {top.id}{of} at {100 * top.util:.0f} %{within}.")
+    if waits:
+        phase, share, seconds = waits[0]
+        parts.append(
+            f"Of all waiting, {100 * share:.0f} % is in the phase {phase.replace('_', ' ')} "
+            f"({seconds:.3g} s per order)."
+        )
+    elif busiest:
+        parts.append("No order waited.")
+    return " ".join(parts)
