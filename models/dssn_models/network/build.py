@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from dssn_models.network.graph import Edge, Topology, TopologyError
-from dssn_models.network.technologies import LINE_PRICE_LENGTH_M, Technology, technology
+from dssn_models.network.technologies import (
+    ACCESS_PRICE_SHARE,
+    LENGTH_PRICE_SHARE,
+    LINE_PRICE_LENGTH_M,
+    Technology,
+    technology,
+)
 from dssn_models.plan import LinkPlan, NetworkPlan, RoutingPlan, SitePlan
 
-__all__ = ["ACCESS_PRICE_SHARE", "Attachment", "PlaneSpec", "build_network"]
-
-ACCESS_PRICE_SHARE: Final = 0.5
-"""An access link costs this share of its technology's line price: a line has two ends."""
+__all__ = ["Attachment", "PlaneSpec", "build_network", "link_delay_s"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +64,22 @@ def link_delay_s(tech: Technology, length_m: float, detour_factor: float, *, rou
 
 
 def _plane_link(
-    index: int, link_id: str, srlg: str, edge: Edge, spec: PlaneSpec, tech: Technology, detour_factor: float
+    index: int,
+    link_id: str,
+    srlg: str,
+    edge: Edge,
+    spec: PlaneSpec,
+    tech: Technology,
+    detour_factor: float,
 ) -> LinkPlan:
     rate = spec.core_rate_bps if edge.tier == "core" and spec.core_rate_bps is not None else spec.rate_bps
     fibre_m = edge.length_m if edge.routed else edge.length_m * detour_factor
+    by_length = LENGTH_PRICE_SHARE * fibre_m / LINE_PRICE_LENGTH_M
     return LinkPlan(
         index=index, id=link_id, a=edge.a, b=edge.b, technology=tech.name, rate_ab_bps=rate, rate_ba_bps=rate,
         delay_s=link_delay_s(tech, edge.length_m, detour_factor, routed=edge.routed), length_m=fibre_m,
         jitter_s=tech.jitter_s, loss=tech.loss, overhead=tech.overhead, availability=tech.availability,
-        price_cny_per_mbps_month=tech.price_cny_per_mbps_month * fibre_m / LINE_PRICE_LENGTH_M,
+        price_cny_per_mbps_month=by_length * tech.price_cny_per_mbps_month,
         isolation=tech.isolation, setup_s=tech.setup_s, srlg=srlg,
     )  # fmt: skip
 
@@ -141,7 +151,9 @@ def build_network(
         if at.node in sites:
             raise TopologyError(f"node id {at.node!r} is the id of a site as well")
         if not (at.rate_up_bps > 0 and at.rate_down_bps > 0 and at.length_m >= 0):
-            raise TopologyError(f"the access link of {at.node!r} needs rates over 0 and a length of 0 or more")
+            raise TopologyError(
+                f"the access link of {at.node!r} needs rates over 0 and a length of 0 or more"
+            )
         links.append(_access_link(len(links), unique(f"access:{at.node}"), at, technology(at.technology)))
     return NetworkPlan(
         sites=topology.sites, links=tuple(links), routing=routing or RoutingPlan(),

@@ -27,10 +27,7 @@ def distances_m(lat: npt.ArrayLike, lon: npt.ArrayLike) -> npt.NDArray[np.float6
     """Return the matrix of great-circle distances (m) between points in degrees."""
     p = np.radians(np.asarray(lat, dtype=float))
     q = np.radians(np.asarray(lon, dtype=float))
-    h = (
-        np.sin((p[:, None] - p) / 2) ** 2
-        + np.cos(p)[:, None] * np.cos(p) * np.sin((q[:, None] - q) / 2) ** 2
-    )
+    h = np.sin((p[:, None] - p) / 2) ** 2 + np.cos(p)[:, None] * np.cos(p) * np.sin((q[:, None] - q) / 2) ** 2
     result: npt.NDArray[np.float64] = 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(1.0, h)))
     return result
 

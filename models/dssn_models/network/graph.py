@@ -80,7 +80,7 @@ class Topology:
         return {s.id: s for s in self.sites}
 
     def graph(self) -> nx.MultiGraph[str]:
-        """Return the topology as a networkx multigraph; edge attribute ``length_m``, key is the edge's index."""
+        """Return a networkx multigraph: edge attribute ``length_m``, key the edge's index."""
         g: nx.MultiGraph[str] = nx.MultiGraph()
         g.add_nodes_from(s.id for s in self.sites)
         for i, e in enumerate(self.edges):

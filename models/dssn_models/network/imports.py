@@ -27,7 +27,13 @@ DEFAULT_LENGTH_M: Final = 100e3
 """Stands in where a source gives neither a length nor two usable positions."""
 
 _DRAWING: Final = frozenset({"sndlib/france", "sndlib/ta2", "sndlib/zib54"})  # drawing coordinates
-_LENGTHS: Final = (("length_m", 1.0), ("length_km", 1e3), ("dist_km", 1e3), ("distance_km", 1e3), ("dist", 1e3))
+_LENGTHS: Final = (
+    ("length_m", 1.0),
+    ("length_km", 1e3),
+    ("dist_km", 1e3),
+    ("distance_km", 1e3),
+    ("dist", 1e3),
+)
 _MAX_TEXT: Final = 64_000_000
 
 
@@ -47,7 +53,9 @@ def _position(data: Mapping[str, Any]) -> tuple[float, float] | None:
         lon, lat = _number(pos[0]), _number(pos[1])
     else:
         lat = next((n for k in ("latitude", "lat") if (n := _number(folded.get(k))) is not None), None)
-        lon = next((n for k in ("longitude", "lon", "lng") if (n := _number(folded.get(k))) is not None), None)
+        lon = next(
+            (n for k in ("longitude", "lon", "lng") if (n := _number(folded.get(k))) is not None), None
+        )
     if lat is None or lon is None or not (-90 <= lat <= 90 and -180 <= lon <= 180):
         return None
     return lat, lon
@@ -57,7 +65,9 @@ def _names(graph: nx.Graph[Any]) -> dict[Any, str]:
     """Return a unique, readable id for each node: label or name, numbered where it repeats."""
     raw: dict[Any, str] = {}
     for node, data in graph.nodes(data=True):
-        text = next((str(data[k]).strip() for k in ("label", "name") if str(data.get(k) or "").strip()), str(node))
+        text = next(
+            (str(data[k]).strip() for k in ("label", "name") if str(data.get(k) or "").strip()), str(node)
+        )
         raw[node] = text
     count = Counter(raw.values())
     taken: set[str] = set()
@@ -71,7 +81,9 @@ def _names(graph: nx.Graph[Any]) -> dict[Any, str]:
     return result
 
 
-def _guess_missing(graph: nx.Graph[Any], known: dict[Any, tuple[float, float]]) -> dict[Any, tuple[float, float]]:
+def _guess_missing(
+    graph: nx.Graph[Any], known: dict[Any, tuple[float, float]]
+) -> dict[Any, tuple[float, float]]:
     """Return positions for nodes without one: the mean of their neighbours, spread outwards."""
     found = dict(known)
     while True:
@@ -88,7 +100,11 @@ def _guess_missing(graph: nx.Graph[Any], known: dict[Any, tuple[float, float]]) 
 
 
 def from_networkx(
-    graph: nx.Graph[Any], *, name: str = "", source: str = "networkx graph", default_length_m: float = DEFAULT_LENGTH_M
+    graph: nx.Graph[Any],
+    *,
+    name: str = "",
+    source: str = "networkx graph",
+    default_length_m: float = DEFAULT_LENGTH_M,
 ) -> Topology:
     """Return a topology from any networkx graph.
 
@@ -101,7 +117,7 @@ def from_networkx(
         ``length_km``, ``dist`` (km), ``srlg``, ``tier``. A missing length is the great circle.
     default_length_m : float
         Length of an edge where neither a length nor positions are known.
-    """  # fmt: skip
+    """
     if graph.number_of_nodes() == 0:
         raise TopologyError("the graph has no nodes")
     undirected = nx.MultiGraph(graph) if graph.is_multigraph() else nx.Graph(graph)
@@ -113,33 +129,52 @@ def from_networkx(
         lat, lon = positions.get(node, (0.0, 0.0))
         sites.append(
             SitePlan(
-                names[node], lat=lat, lon=lon, kind=str(data.get("kind") or "pop"),
-                province=str(data.get("province") or ""), region=str(data.get("region") or ""),
-                population=_number(data.get("population")) or 0.0, gdp=_number(data.get("gdp")) or 0.0,
+                names[node],
+                lat=lat,
+                lon=lon,
+                kind=str(data.get("kind") or "pop"),
+                province=str(data.get("province") or ""),
+                region=str(data.get("region") or ""),
+                population=_number(data.get("population")) or 0.0,
+                gdp=_number(data.get("gdp")) or 0.0,
             )
-        )  # fmt: skip
+        )
     edges, stand_ins = [], 0
     for u, v, data in undirected.edges(data=True):
         if u == v:
             continue
-        length = next((n * f for k, f in _LENGTHS if (n := _number(data.get(k))) is not None and n >= 0), None)
+        length = next(
+            (n * f for k, f in _LENGTHS if (n := _number(data.get(k))) is not None and n >= 0), None
+        )
         if length is None and u in known and v in known:
             length = great_circle_m(*known[u], *known[v])
         if length is None:
             length, stand_ins = default_length_m, stand_ins + 1
-        edges.append(Edge(names[u], names[v], length, str(data.get("srlg") or ""), str(data.get("tier") or "core")))
+        edges.append(
+            Edge(names[u], names[v], length, str(data.get("srlg") or ""), str(data.get("tier") or "core"))
+        )
     warnings = []
     if stand_ins:
-        warnings.append(f"{stand_ins} of {len(edges)} links have no known length; {default_length_m / 1e3:g} km stands in")
+        warnings.append(
+            f"{stand_ins} of {len(edges)} links have no known length; {default_length_m / 1e3:g} km stands in"
+        )
     if not nx.is_connected(undirected):
-        warnings.append(f"the topology has {nx.number_connected_components(undirected)} parts that no link joins")
+        warnings.append(
+            f"the topology has {nx.number_connected_components(undirected)} parts that no link joins"
+        )
     return Topology(
-        tuple(sites), tuple(edges), name=name or str(graph.graph.get("name") or graph.graph.get("Network") or ""),
-        source=source, length_meaningful=stand_ins < len(edges) or not edges, warnings=tuple(warnings),
-    )  # fmt: skip
+        tuple(sites),
+        tuple(edges),
+        name=name or str(graph.graph.get("name") or graph.graph.get("Network") or ""),
+        source=source,
+        length_meaningful=stand_ins < len(edges) or not edges,
+        warnings=tuple(warnings),
+    )
 
 
-def from_graphml(text: str | bytes, *, name: str = "", default_length_m: float = DEFAULT_LENGTH_M) -> Topology:
+def from_graphml(
+    text: str | bytes, *, name: str = "", default_length_m: float = DEFAULT_LENGTH_M
+) -> Topology:
     """Return a topology from GraphML text, for example of the Internet Topology Zoo.
 
     Raises
@@ -183,16 +218,19 @@ def _resolve(name: str) -> str:
     if re.fullmatch(r"[\w./-]+", name) and name in names:
         return name
     folded = name.lower()
-    hits = [n for n in names if n.lower() == folded] or [n for n in names if n.lower().rsplit("/", 1)[-1] == folded]
+    hits = [n for n in names if n.lower() == folded] or [
+        n for n in names if n.lower().rsplit("/", 1)[-1] == folded
+    ]
     if len(hits) == 1:
         return hits[0]
     by_last = {n.rsplit("/", 1)[-1].lower(): n for n in reversed(names)}
     near = hits or get_close_matches(name, names, n=3, cutoff=0.6)
-    near = near or [by_last[k] for k in get_close_matches(folded.rsplit("/", 1)[-1], list(by_last), n=3, cutoff=0.5)]
+    near = near or [
+        by_last[k] for k in get_close_matches(folded.rsplit("/", 1)[-1], list(by_last), n=3, cutoff=0.5)
+    ]
     hint = f"; near: {', '.join(near[:5])}" if near else ""
-    raise TopologyError(
-        f"{name[:60]!r} is not a TopoHub topology (groups: {', '.join(sorted({n.split('/')[0] for n in names}))}){hint}"
-    )
+    groups = ", ".join(sorted({n.split("/")[0] for n in names}))
+    raise TopologyError(f"{name[:60]!r} is not a TopoHub topology (groups: {groups}){hint}")
 
 
 def from_topohub(name: str, *, default_length_m: float = 300e3) -> Topology:
@@ -203,12 +241,13 @@ def from_topohub(name: str, *, default_length_m: float = 300e3) -> Topology:
     name : str
         ``topozoo/Chinanet``, ``sndlib/germany50``, ``gabriel/25/0`` ..., or the last part alone.
     default_length_m : float
-        Length of every link where the source has drawing coordinates only (``length_meaningful`` is then False).
-    """  # fmt: skip
+        Length of every link where the source has drawing coordinates only
+        (``length_meaningful`` is then False).
+    """
     import topohub
 
     key = _resolve(name)
-    data = topohub.get(key)
+    data: dict[str, Any] = topohub.get(key)  # type: ignore[no-untyped-call]
     drawing = key in _DRAWING or key.startswith("gabriel/")
     graph: nx.Graph[Any] = nx.Graph()
     for node in data["nodes"]:
@@ -219,11 +258,15 @@ def from_topohub(name: str, *, default_length_m: float = 300e3) -> Topology:
     for edge in data["edges"]:
         extra = {} if key in _DRAWING else {"dist": edge.get("dist")}
         graph.add_edge(edge["source"], edge["target"], **extra)
-    result = from_networkx(graph, name=key, source=f"topohub {topohub.__version__}: {key}", default_length_m=default_length_m)  # fmt: skip
+    result = from_networkx(
+        graph, name=key, source=f"topohub {topohub.__version__}: {key}", default_length_m=default_length_m
+    )
     sites, warnings, meaningful = result.sites, list(result.warnings), True
     if key in _DRAWING:
         meaningful = False
-        warnings = [f"{key} has drawing coordinates, so lengths mean nothing; {default_length_m / 1e3:g} km stands in"]
+        warnings = [
+            f"{key} has drawing coordinates, so lengths mean nothing; {default_length_m / 1e3:g} km stands in"
+        ]
     if drawing:
         # Drawing units: kept as a picture of a few degrees around 0 N 0 E.
         sites = _drawing_sites(result.sites, data["nodes"])

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from itertools import combinations
-from typing import Final
+from typing import Any, Final
 
 import networkx as nx
 
@@ -58,7 +58,11 @@ _HUBS: Final = {
 }
 _CLUSTERS: Final = {
     "Zhangjiakou cluster": ("cluster-zhangjiakou", "Hebei", "hub-beijing-tianjin-hebei"),
-    "YRD Eco-Green Integration Demonstration Zone cluster": ("cluster-yrd-demonstration", "Shanghai", "hub-yangtze-delta"),
+    "YRD Eco-Green Integration Demonstration Zone cluster": (
+        "cluster-yrd-demonstration",
+        "Shanghai",
+        "hub-yangtze-delta",
+    ),
     "Wuhu cluster": ("cluster-wuhu", "Anhui", "hub-yangtze-delta"),
     "Shaoguan cluster": ("cluster-shaoguan", "Guangdong", "hub-greater-bay"),
     "Tianfu cluster": ("cluster-tianfu", "Sichuan", "hub-chengdu-chongqing"),
@@ -67,7 +71,7 @@ _CLUSTERS: Final = {
     "Horinger cluster": ("cluster-horinger", "Inner Mongolia", "hub-inner-mongolia"),
     "Qingyang cluster": ("cluster-qingyang", "Gansu", "hub-gansu"),
     "Zhongwei cluster": ("cluster-zhongwei", "Ningxia", "hub-ningxia"),
-}  # fmt: skip
+}
 CLUSTER_HUB: Final = {site: hub for site, _, hub in _CLUSTERS.values()}
 """Cluster id to the id of its hub."""
 
@@ -141,7 +145,8 @@ class _Builder:
     def edges(self) -> tuple[Edge, ...]:
         ducts = self._ducts()
         return tuple(
-            Edge(a, b, self.distance(a, b), ducts.get((a, b), ""), tier) for (a, b), tier in self.tiers.items()
+            Edge(a, b, self.distance(a, b), ducts.get((a, b), ""), tier)
+            for (a, b), tier in self.tiers.items()
         )
 
     def _leaving(self) -> Iterator[tuple[float, tuple[str, str], tuple[str, str], str]]:
@@ -173,7 +178,10 @@ class _Builder:
 
 
 def _gabriel(build: _Builder, names: list[str]) -> list[tuple[str, str]]:
-    """Return the Gabriel graph: a pair is joined if no third point is nearer to its middle (d_ac^2 + d_bc^2 < d_ab^2)."""
+    """Return the Gabriel graph of the sites.
+
+    A pair is joined if no third point c has ``d_ac^2 + d_bc^2 < d_ab^2``.
+    """
     d = {(a, b): build.distance(a, b) for a in names for b in names if a != b}
     return [
         (a, b)
@@ -183,7 +191,7 @@ def _gabriel(build: _Builder, names: list[str]) -> list[tuple[str, str]]:
 
 
 @cache
-def china(cities: bool = True) -> Topology:  # noqa: FBT001, FBT002 - the option of the scenario file
+def china(cities: bool = True) -> Topology:  # noqa: FBT001 - the option of the scenario file
     """Return the national topology.
 
     Parameters
@@ -202,11 +210,17 @@ def china(cities: bool = True) -> Topology:  # noqa: FBT001, FBT002 - the option
     capitals = [s.id for s in sites if s.kind == "province_capital"]
     hubs = [s.id for s in sites if s.kind == "hub"]
     centres, others = CORE[:3], CORE[3:]
-    for a, b in [*combinations(centres, 2), *((c, o) for c in centres for o in others), *combinations(hubs, 2)]:
+    for a, b in [
+        *combinations(centres, 2),
+        *((c, o) for c in centres for o in others),
+        *combinations(hubs, 2),
+    ]:
         build.join(a, b, "core")
     pairs = _gabriel(build, capitals)
     regional: nx.Graph[str] = nx.Graph(pairs)
-    spare = [(a, b, build.distance(a, b)) for a, b in combinations(capitals, 2) if not regional.has_edge(a, b)]
+    spare: Any = [
+        (a, b, build.distance(a, b)) for a, b in combinations(capitals, 2) if not regional.has_edge(a, b)
+    ]
     for a, b in [*pairs, *sorted(nx.k_edge_augmentation(regional, 2, avail=spare))]:
         build.join(a, b, "regional")
     for hub in hubs:
@@ -225,6 +239,11 @@ def china(cities: bool = True) -> Topology:  # noqa: FBT001, FBT002 - the option
             build.join(s.id, home, "city")
             build.join(s.id, build.nearest(s.id, [c for c in [*capitals, *hubs] if c != home])[0], "city")
     return Topology(
-        sites, build.edges(), name="china", source="china_hubs.csv (NBS 2020 and 2023, NDRC 2021-22; see SOURCE.txt)",
-        warnings=("cable routes are not public: the edges are a pattern over real places, not a map of fibre",),
-    )  # fmt: skip
+        sites,
+        build.edges(),
+        name="china",
+        source="china_hubs.csv (NBS 2020 and 2023, NDRC 2021-22; see SOURCE.txt)",
+        warnings=(
+            "cable routes are not public: the edges are a pattern over real places, not a map of fibre",
+        ),
+    )

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table with a source in each row
 """Link technologies as profiles, each value with its source.
 
 What lives here: rate grid, delay, jitter, loss, framing overhead, isolation, times and prices of
@@ -18,8 +19,10 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 __all__ = [
+    "ACCESS_PRICE_SHARE",
     "FIBRE_S_PER_KM",
     "FRAMINGS",
+    "LENGTH_PRICE_SHARE",
     "LINE_PRICE_LENGTH_M",
     "TECHNOLOGIES",
     "Constant",
@@ -211,7 +214,11 @@ _FIBRE = Constant("per_km_s", FIBRE_S_PER_KM, "s/km", "G.652 fibre, group index 
 
 _INTERNET_PRICE: Final = 284_800 / 1000  # CNY per Mbit/s-month of a 1 Gbit/s line, domestic transit
 _MPLS_PRICE: Final = _INTERNET_PRICE * (1.5 + 3) / 2
-LINE_PRICE_LENGTH_M: Final = 1_500e3  # a backbone link of this fibre length costs a whole line's price
+# How a line's list price is laid on links (assumed): a quarter for each end, half by length, so
+# that a line over 1 500 km of fibre costs its list price.
+ACCESS_PRICE_SHARE: Final = 0.25
+LENGTH_PRICE_SHARE: Final = 0.5
+LINE_PRICE_LENGTH_M: Final = 1_500e3
 
 _PRIOR = "priors of the link model (FACTS 1.8), a judgement"
 
@@ -230,7 +237,7 @@ def _make(
     sources = (*constants, overhead, *(() if any(c.name == "per_km_s" for c in constants) else (_FIBRE,)))
     numbers = {c.name: c.value for c in sources}
     return Technology(
-        name=name, title=title, isolation=isolation, rates=rates, shared=shared, sources=sources, **numbers  # type: ignore[arg-type]
+        name=name, title=title, isolation=isolation, rates=rates, shared=shared, sources=sources, **numbers
     )  # fmt: skip
 
 

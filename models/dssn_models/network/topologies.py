@@ -64,9 +64,14 @@ def _plane(
     """Return sites at planar points; edges have length ``spacing_m``, or the planar distance where None."""
     sites = tuple(_site(i + 1, x, y) for i, (x, y) in enumerate(points))
     edges = tuple(
-        Edge(sites[i].id, sites[j].id, math.dist(points[i], points[j]) if spacing_m is None else spacing_m, routed=True)
+        Edge(
+            sites[i].id,
+            sites[j].id,
+            math.dist(points[i], points[j]) if spacing_m is None else spacing_m,
+            routed=True,
+        )
         for i, j in pairs
-    )  # fmt: skip
+    )
     return Topology(sites, edges, name=name, source=source)
 
 
@@ -87,7 +92,9 @@ def ring(n: int, spacing_m: float = 20e3) -> Topology:
 def line(n: int, spacing_m: float = 20e3) -> Topology:
     """Return ``n`` sites in a row."""
     _check(n, 1, "line")
-    return _plane("line", [(i * spacing_m, 0.0) for i in range(n)], [(i, i + 1) for i in range(n - 1)], spacing_m)
+    return _plane(
+        "line", [(i * spacing_m, 0.0) for i in range(n)], [(i, i + 1) for i in range(n - 1)], spacing_m
+    )
 
 
 def star(n: int, spacing_m: float = 20e3) -> Topology:
@@ -134,7 +141,10 @@ def tree(depth: int, branching: int, spacing_m: float = 20e3) -> Topology:
     _check(sum(levels), 1, "tree")
     points: list[tuple[float, float]] = []
     for d, width in enumerate(levels):
-        points += [((i - (width - 1) / 2) * spacing_m * branching ** (depth - d), -d * spacing_m) for i in range(width)]  # fmt: skip
+        points += [
+            ((i - (width - 1) / 2) * spacing_m * branching ** (depth - d), -d * spacing_m)
+            for i in range(width)
+        ]
     pairs = [((i - 1) // branching, i) for i in range(1, len(points))]
     return _plane("tree", points, pairs, spacing_m)
 
@@ -171,7 +181,9 @@ def random_geometric(n: int, seed: int, side_m: float = 1000e3, radius_m: float 
     """
     _check(n, 1, "random geometric graph")
     points = _scatter(n, seed, side_m, "random_geometric")
-    radius = radius_m if radius_m is not None else 1.2 * side_m * math.sqrt(math.log(max(n, 2)) / (math.pi * n))
+    radius = (
+        radius_m if radius_m is not None else 1.2 * side_m * math.sqrt(math.log(max(n, 2)) / (math.pi * n))
+    )
     g = nx.random_geometric_graph(n, radius, pos=dict(enumerate(points)))
     return _plane("random_geometric", points, _joined(points, set(g.edges)), None)
 
