@@ -1,0 +1,167 @@
+"""The answer in words: what was asked, what came out, how sure it is, what binds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dssn.report.binding import find_binding
+from dssn.report.charts.phases import phase_means
+from dssn.report.charts.refusals import losses
+from dssn.report.numbers import show, show_interval, statistic, title
+
+if TYPE_CHECKING:
+    from dssn.report.data import RunData
+    from dssn_sim.stats.kpi import Kpi, Verdict
+
+__all__ = ["answer", "warnings"]
+
+
+def answer(data: RunData, kpis: Sequence[Kpi], verdicts: Sequence[Verdict]) -> list[str]:
+    """Return the answer as sentences, most important first."""
+    sentences = _verdicts(verdicts)
+    sentences += _headline(kpis)
+    sentences += _losses(data)
+    sentences.append(find_binding(data).sentence)
+    sentences += _phases(data)
+    sentences += _exposure(kpis)
+    return [s for s in sentences if s]
+
+
+def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
+    if not verdicts:
+        return ["The scenario sets no objectives, so nothing is judged."]
+    missed = [v for v in verdicts if v.met == "missed"]
+    unsure = [v for v in verdicts if v.met == "undecided"]
+    n = len(verdicts)
+    if not missed and not unsure:
+        return [
+            "The objective is met."
+            if n == 1
+            else f"All {n} objectives are met, each with its whole interval."
+        ]
+    parts = []
+    if missed:
+        detail = "; ".join(_one(v) for v in missed)
+        parts.append(
+            f"{len(missed)} of {n} objectives {'is' if len(missed) == 1 else 'are'} missed: {detail}."
+        )
+    if unsure:
+        detail = "; ".join(f"{_one(v)} – {v.why}" if v.why else _one(v) for v in unsure)
+        parts.append(
+            f"{len(unsure)} of {n} objectives {'is' if len(unsure) == 1 else 'are'} undecided: {detail}."
+        )
+    if len(missed) + len(unsure) < n:
+        parts.append(f"{n - len(missed) - len(unsure)} of {n} are met.")
+    return parts
+
+
+def _one(v: Verdict) -> str:
+    unit = _unit(v.kpi)
+    who = f" in class {v.cls}" if v.cls else ""
+    sign = "at most" if v.direction == "max" else "at least"
+    where = (
+        f" (interval {show(v.low, unit)} – {show(v.high, unit)})"
+        if v.low is not None and v.high is not None
+        else ""
+    )
+    found = show(v.estimate, unit)
+    return f"{title(v.kpi).lower()}{who}, {statistic(v.stat)}: {found}{where}, asked {sign} {show(v.bound, unit)}"
+
+
+def _unit(name: str) -> str:
+    from dssn_sim.stats.measures import KPIS
+
+    return KPIS[name].unit if name in KPIS else ""
+
+
+def _find(kpis: Sequence[Kpi], name: str, stat: str, part: str = "") -> Kpi | None:
+    return next((k for k in kpis if (k.name, k.stat, k.cls, k.part) == (name, stat, "", part)), None)
+
+
+def _headline(kpis: Sequence[Kpi]) -> list[str]:
+    orders, share = _find(kpis, "orders_total", "count"), _find(kpis, "completed_share", "share")
+    median, tail = _find(kpis, "order_to_result", "p50"), _find(kpis, "order_to_result", "p95")
+    parts = []
+    if orders is not None and share is not None:
+        parts.append(
+            f"Of {show(orders.estimate, '')} orders per replication {show(share.estimate, 'share')} were completed."
+        )
+    if median is not None and tail is not None:
+        parts.append(
+            f"From order to signed receipt half of the deliveries took at most {show(median.estimate, 's')} and 95 % at most "
+            f"{show(tail.estimate, 's')} (interval {show_interval(tail)})."
+        )
+    settle = _find(kpis, "trade_to_settle", "p95")
+    if settle is not None:
+        parts.append(
+            f"From trade to settlement 95 % took at most {show(settle.estimate, 's')} (interval {show_interval(settle)})."
+        )
+    return parts
+
+
+def _losses(data: RunData) -> list[str]:
+    frame = losses(data)
+    if frame.empty:
+        return ["No order was refused and none failed."] if len(data.after_warmup("orders")) else []
+    top = frame.iloc[0]
+    share = show(float(frame["share"].sum()), "share", 2)
+    meaning = f" ({top['meaning']})" if top["meaning"] else ""
+    return [f"{share} of the orders were refused or failed, most often for {top['reason']}{meaning}."]
+
+
+def _phases(data: RunData) -> list[str]:
+    frame = phase_means(data)
+    if frame.empty:
+        return []
+    total = frame.groupby("phase")["mean_s"].mean().sort_values(ascending=False)
+    share = total / total.sum() if total.sum() > 0 else total
+    top = [
+        f"{str(p).replace('_', ' ')} ({show(float(s), 'share', 2)})"
+        for p, s in share.head(3).items()
+        if s > 0.005
+    ]
+    return [f"Most time goes into the phases {', '.join(top)} (classes weighted equally)."] if top else []
+
+
+def _exposure(kpis: Sequence[Kpi]) -> list[str]:
+    kpi = _find(kpis, "raw_exposed", "sum", "privacy and tee")
+    if kpi is None:
+        return []
+    if kpi.estimate == 0:
+        return ["In privacy and TEE deliveries no raw byte left its owner (the TEE is simulated)."]
+    return [f"WARNING: {show(kpi.estimate, 'B')} of raw data left their owner in privacy or TEE deliveries."]
+
+
+def warnings(data: RunData, kpis: Sequence[Kpi]) -> list[str]:
+    """Return what a reader must know before trusting the numbers."""
+    found = [str(w) for w in data.fact("warnings", default=()) or ()]
+    n = len(data.replications)
+    if n < 2:
+        found.append(
+            "One replication only: intervals come from inside the run or are missing. Use --replications 5 or more."
+        )
+    elif n < 5:
+        found.append(f"Only {n} replications: intervals are wide. Five or more are usual.")
+    asked = data.fact("replications", default=n)
+    if isinstance(asked, int) and asked > n > 0:
+        found.append(
+            f"{asked - n} of {asked} replications have no result; the numbers rest on the other {n}."
+        )
+    failures = data.run.get("failures", ()) or ()
+    found += [
+        f"Replication {f.get('replication')} failed: {f.get('message')}"
+        for f in failures
+        if isinstance(f, dict)
+    ]
+    leak = _find(kpis, "channel_leak", "count")
+    if leak is not None and leak.estimate > 0:
+        found.append(f"{show(leak.estimate, '')} channels or slices were never closed.")
+    late = data.after_warmup("orders")
+    late_share = float((late["reason"] == "run.horizon").mean()) if len(late) else 0.0
+    if late_share > 0.01:
+        found.append(
+            f"{show(late_share, 'share')} of the orders were still under way when the run ended: the offered load may be "
+            "larger than the capacity, and times are then too optimistic."
+        )
+    return found

@@ -1,0 +1,149 @@
+"""The binding resource: what deliveries waited for most.
+
+Lost time per completed order is counted for three kinds of resource: control-plane services (waiting in
+their queues), nodes (waiting for co-allocation) and links (transfer time beyond that of the idle path).
+The largest binds, unless waiting as a whole is a small part of the way from order to result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dssn.report.charts.utilisation import busiest
+from dssn.report.numbers import show
+
+if TYPE_CHECKING:
+    from dssn.report.data import RunData
+
+__all__ = ["Binding", "find_binding"]
+
+#: Below this share of order-to-result, waiting binds nothing.
+THRESHOLD = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """The binding resource and why.
+
+    Attributes
+    ----------
+    kind : str
+        ``service`` ``node`` ``link`` or ``none``.
+    name : str
+        The resource; '' for none.
+    lost_s : dict
+        Lost time per order (s) by kind.
+    sentence : str
+        For the report.
+    """
+
+    kind: str
+    name: str
+    lost_s: dict[str, float]
+    sentence: str
+
+
+def find_binding(data: RunData) -> Binding:
+    """Return what deliveries waited for most."""
+    orders = data.after_warmup("orders")
+    deliveries = data.after_warmup("deliveries")
+    done = deliveries[deliveries["state"] == "completed"] if len(deliveries) else deliveries
+    if done.empty:
+        return Binding(
+            "none",
+            "",
+            {},
+            "No delivery was completed after the warm-up, so no resource can be named as binding.",
+        )
+    count = max(len(orders), 1)
+    services, top_service = _services(data, count)
+    nodes, top_node = _nodes(data, count)
+    links, top_link = _links(data, count)
+    lost = {"service": services, "node": nodes, "link": links}
+    names = {"service": top_service, "node": top_node, "link": top_link}
+    kind = max(lost, key=lambda k: lost[k])
+    mean = float(done["order_to_result_s"].mean())
+    if mean <= 0 or lost[kind] < THRESHOLD * mean:
+        share = show(sum(lost.values()) / mean if mean > 0 else 0.0, "share", 2)
+        return Binding(
+            "none", "", lost,
+            f"No resource binds: orders waited {share} of the time from order to result; {_highest(data)}",
+        )  # fmt: skip
+    words = {
+        "service": "the queue of the control-plane service",
+        "node": "free cores and memory on nodes, above all",
+        "link": "bandwidth, above all of",
+    }
+    text = (
+        f"The binding resource is {words[kind]} {names[kind]}: per order {show(lost[kind], 's')} were lost waiting for it "
+        f"({show(lost[kind] / mean, 'share', 2)} of the mean time from order to result)"
+    )
+    others = [f"{show(lost[k], 's')} for {_PLURAL[k]}" for k in lost if k != kind]
+    return Binding(
+        kind,
+        names[kind],
+        lost,
+        f"{text}; against {' and '.join(others)}. {_use(data, kind, names[kind])}".strip(),
+    )
+
+
+_PLURAL = {"service": "services", "node": "nodes", "link": "links"}
+
+
+def _services(data: RunData, count: int) -> tuple[float, str]:
+    frame = data.table("services")
+    if frame.empty:
+        return 0.0, ""
+    waited = (frame["calls"] * frame["wait_mean_s"].fillna(0.0)).groupby(frame["service"]).sum()
+    return float(waited.sum()) / count, str(waited.idxmax())
+
+
+def _nodes(data: RunData, count: int) -> tuple[float, str]:
+    phases = data.after_warmup("phases", "start_s")
+    waited = float(phases.loc[phases["phase"] == "coallocate", "wait_s"].sum())
+    nodes = data.table("nodes")
+    if nodes.empty:
+        return waited / count, ""
+    queue = nodes.groupby("node")["queue_mean"].mean()
+    name = (
+        str(queue.idxmax())
+        if float(queue.max()) > 0
+        else str(nodes.groupby("node")["util_reserved"].mean().idxmax())
+    )
+    return waited / count, name
+
+
+def _links(data: RunData, count: int) -> tuple[float, str]:
+    flows = data.after_warmup("flows", "start_s")
+    if flows.empty:
+        return 0.0, ""
+    slow = (flows["end_s"] - flows["start_s"] - flows["ideal_s"]).clip(lower=0.0)
+    slow = slow.where(np.isfinite(slow), 0.0)
+    by_link = slow.groupby(flows["bottleneck"]).sum()
+    return float(slow.sum()) / count, str(by_link.idxmax()) if len(by_link) else ""
+
+
+def _use(data: RunData, kind: str, name: str) -> str:
+    frame = busiest(data, _PLURAL[kind])
+    rows = frame[frame["id"].str.startswith(name)] if len(frame) else frame
+    if rows.empty:
+        return ""
+    row = rows.iloc[0]
+    text = f"On average {row['id']} was busy {show(float(row['mean']), 'share')} of the time"
+    if kind == "node":
+        text += f" and held by jobs {show(float(row['extra']), 'share')}"
+    return text + "."
+
+
+def _highest(data: RunData) -> str:
+    parts = []
+    for table, noun in (("nodes", "node"), ("links", "link"), ("services", "service")):
+        frame = busiest(data, table)
+        if len(frame):
+            parts.append(
+                f"the busiest {noun} ({frame.iloc[0]['id']}) was in use {show(float(frame.iloc[0]['mean']), 'share')}"
+            )
+    return (", ".join(parts) or "utilisation is not recorded") + "."

@@ -1,0 +1,136 @@
+"""Where the time of a delivery goes: mean time per phase, stacked, one bar a class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from dssn.report.charts.base import Chart, NoChart, duration_axis, interval_half_width, new_figure
+from dssn.report.palette import phase_colours, style
+from dssn_models.market.states import PHASES
+from dssn_models.units import format_quantity
+
+if TYPE_CHECKING:
+    from dssn.report.data import RunData
+
+__all__ = ["draw", "phase_means"]
+
+_KEY, _TITLE = "phases", "Where the time goes"
+_SHOWN = 7  # phases with a colour of their own; the rest is "other"
+
+
+def phase_means(data: RunData) -> pd.DataFrame:
+    """Return the mean time (s) per delivery of each class and phase.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``cls phase mean_s wait_s half_width_s share``; ``half_width_s`` is NaN with one replication.
+        Only completed deliveries that arrived after the warm-up count.
+    """
+    deliveries = data.after_warmup("deliveries")
+    deliveries = deliveries[deliveries["state"] == "completed"]
+    phases = data.table("phases")
+    columns = ["cls", "phase", "mean_s", "wait_s", "half_width_s", "share"]
+    if deliveries.empty or phases.empty:
+        return pd.DataFrame(columns=columns)
+    keys = deliveries[["replication", "order"]]
+    used = phases.merge(keys, on=["replication", "order"])
+    used = used.assign(length=used["end_s"] - used["start_s"])
+    total = used.groupby(["replication", "cls", "phase"], observed=True)[["length", "wait_s"]].sum()
+    count = deliveries.groupby(["replication", "cls"], observed=True).size()
+    per = total.div(count.rename("n").reindex(total.index.droplevel("phase")).to_numpy(), axis=0)
+    rows = []
+    replications = sorted(deliveries["replication"].unique())
+    for (cls, phase), part in per.groupby(level=["cls", "phase"], observed=True):
+        by_rep = part.droplevel(["cls", "phase"]).reindex(replications, fill_value=0.0)
+        half = interval_half_width(by_rep["length"].tolist(), data.confidence)
+        rows.append(
+            {
+                "cls": cls,
+                "phase": phase,
+                "mean_s": float(by_rep["length"].mean()),
+                "wait_s": float(by_rep["wait_s"].mean()),
+                "half_width_s": float("nan") if half is None else half,
+            }
+        )
+    frame = pd.DataFrame(rows)
+    frame["share"] = frame["mean_s"] / frame.groupby("cls")["mean_s"].transform("sum").replace(
+        0.0, float("nan")
+    )
+    rank = {p: i for i, p in enumerate(PHASES)}
+    return frame.sort_values(["cls", "phase"], key=lambda s: s.map(rank) if s.name == "phase" else s)[columns]
+
+
+def _folded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the frame with small phases folded into ``other``, and the phases shown in order."""
+    weight = frame.groupby("phase")["share"].max().sort_values(ascending=False)
+    big = [p for p in PHASES if p in set(weight.index[:_SHOWN]) and weight[p] >= 0.01]
+    folded = frame.assign(phase=frame["phase"].where(frame["phase"].isin(big), "other"))
+    folded = folded.groupby(["cls", "phase"], as_index=False)[["mean_s", "wait_s", "share"]].sum()
+    return folded, [*big, *(["other"] if (folded["phase"] == "other").any() else [])]
+
+
+def draw(data: RunData) -> Chart | NoChart:
+    """Draw stacked bars of mean phase time by class; waiting is hatched."""
+    frame = phase_means(data)
+    if frame.empty or frame["mean_s"].sum() <= 0:
+        return NoChart(
+            _KEY, _TITLE, "No delivery was completed after the warm-up, so there is no phase breakdown."
+        )
+    folded, shown = _folded(frame)
+    classes = [c for c in data.classes if c in set(folded["cls"])]
+    totals = folded.groupby("cls")["mean_s"].sum()
+    factor, unit = duration_axis(float(totals.max()))
+    colours = phase_colours(shown)
+    with style():
+        figure = new_figure(7.2, 1.5 + 0.55 * len(classes))
+        axes = figure.add_subplot()
+        for row, cls in enumerate(classes):
+            left = 0.0
+            part = folded[folded["cls"] == cls].set_index("phase")
+            for phase in shown:
+                if phase not in part.index:
+                    continue
+                mean = float(part.loc[phase, "mean_s"]) / factor
+                wait = min(float(part.loc[phase, "wait_s"]) / factor, mean)
+                axes.barh(row, mean - wait, left=left, height=0.6, color=colours[phase])
+                axes.barh(row, wait, left=left + mean - wait, height=0.6, color=colours[phase], hatch="////")
+                left += mean
+            axes.text(
+                left, row, f"  {format_quantity(float(totals[cls]), 'duration')}", va="center", fontsize=8.5
+            )
+        axes.set_yticks(range(len(classes)), classes)
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(f"mean time per delivery ({unit})")
+        axes.margins(x=0.12)
+        from matplotlib.patches import Patch
+
+        handles = [Patch(color=colours[p], label=p.replace("_", " ")) for p in shown]
+        handles.append(Patch(facecolor="#9aa5b1", hatch="////", label="of it waiting"))
+        figure.legend(handles=handles, loc="outside lower center", ncols=5)
+    return Chart(_KEY, _TITLE, _caption(data), _finding(folded, classes), figure)
+
+
+def _caption(data: RunData) -> str:
+    text = (
+        "Mean time per completed delivery, by phase and class; the hatched part was spent waiting for a server, "
+        "a node or a link. Phases of one order can overlap, so a bar can be longer than order_to_result."
+    )
+    if len(data.replications) < 2:
+        return text + " One replication: no interval."
+    return text + " Intervals of each phase stand in the table below."
+
+
+def _finding(folded: pd.DataFrame, classes: list[str]) -> str:
+    parts = []
+    for cls in classes:
+        part = folded[(folded["cls"] == cls) & (folded["phase"] != "other")]
+        if part.empty:
+            continue
+        top = part.loc[part["mean_s"].idxmax()]
+        share = format_quantity(float(top["share"]), "share", 2)
+        parts.append(f"class {cls} spends most time in {str(top['phase']).replace('_', ' ')} ({share})")
+    return ("; ".join(parts) + ".").capitalize() if parts else "No phase stands out."

@@ -1,0 +1,150 @@
+"""What happened when: arrivals and completions, deliveries under way and waiting, refusals and failures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dssn.report.charts.base import Chart, NoChart, duration_axis, new_figure
+from dssn.report.palette import BAD, GREY, INK, class_colours, style
+from dssn_models.units import format_quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from dssn.report.data import RunData
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["draw", "under_way"]
+
+_KEY, _TITLE = "timeseries", "What happened when"
+_BINS = 96
+
+
+def under_way(starts: Floats, ends: Floats, at: Floats) -> Floats:
+    """Return how many of the intervals [start, end) contain each time of ``at``."""
+    began = np.searchsorted(np.sort(starts), at, side="right")
+    ended = np.searchsorted(np.sort(ends), at, side="right")
+    return np.asarray(began - ended, dtype=float)
+
+
+def draw(data: RunData) -> Chart | NoChart:
+    """Draw the three time series, means over the replications, with faults shaded."""
+    orders = data.table("orders")
+    if orders.empty:
+        return NoChart(_KEY, _TITLE, "No order arrived, so there is no time series.")
+    end = max(data.horizon_s, float(orders["ended_s"].quantile(0.999)))
+    edges = np.linspace(0.0, end, _BINS + 1)
+    middle = (edges[1:] + edges[:-1]) / 2
+    n = max(len(data.replications), 1)
+    factor, unit = duration_axis(end)
+    classes = data.classes
+    colours = class_colours(classes)
+    with style():
+        figure = new_figure(7.2, 6.0)
+        top, mid, low = figure.subplots(3, 1, sharex=True)
+        _arrivals(top, orders, edges, middle / factor, n, classes, colours)
+        peak = _under_way(mid, data, middle, factor, n, classes, colours)
+        ended = _ended(low, data, edges, middle / factor, n)
+        for axes in (top, mid, low):
+            _faults(axes, data, factor, named=axes is top)
+            if data.warmup_s > 0:
+                axes.axvspan(0, data.warmup_s / factor, color="#eef1f4", zorder=0)
+            axes.set_ylim(bottom=0)
+        low.set_xlabel(f"time since the start ({unit})")
+        low.set_xlim(0, end / factor)
+    width = format_quantity(float(edges[1] - edges[0]), "duration", 2)
+    caption = (
+        f"Means over {n} replication{'s' if n > 1 else ''} in steps of {width}; grey: warm-up (not counted in the KPIs)"
+        "; shaded: faults. Waiting is counted at the start of each phase that had to wait. "
+        "Time series show the course and carry no interval; the KPIs above do."
+    )
+    alt = f"At most {peak:.0f} deliveries were under way at once; {ended:.0f} orders per replication were refused or failed."
+    return Chart(_KEY, _TITLE, caption, alt, figure)
+
+
+def _arrivals(
+    axes: Axes,
+    orders: pd.DataFrame,
+    edges: Floats,
+    x: Floats,
+    n: int,
+    classes: tuple[str, ...],
+    colours: dict[str, str],
+) -> None:
+    scale = 3600.0 / float(edges[1] - edges[0]) / n
+    layers = [np.histogram(orders.loc[orders["cls"] == c, "arrived_s"], edges)[0] * scale for c in classes]
+    axes.stackplot(
+        x, layers, colors=[colours[c] for c in classes], labels=classes, alpha=0.75, step="mid", lw=0
+    )
+    done = orders.loc[orders["state"] == "completed", "ended_s"]
+    axes.plot(x, np.histogram(done, edges)[0] * scale, color=INK, lw=1.2, label="completed")
+    axes.set_title("Arrivals by class, and completions")
+    axes.set_ylabel("per hour")
+    axes.legend(loc="upper left", ncols=4)
+
+
+def _under_way(
+    axes: Axes,
+    data: RunData,
+    at: Floats,
+    factor: float,
+    n: int,
+    classes: tuple[str, ...],
+    colours: dict[str, str],
+) -> float:
+    orders, phases = data.table("orders"), data.table("phases")
+    layers = []
+    for cls in classes:
+        part = orders[orders["cls"] == cls]
+        ends = part["ended_s"].fillna(np.inf).to_numpy(float)
+        layers.append(under_way(part["arrived_s"].to_numpy(float), ends, at) / n)
+    axes.stackplot(at / factor, layers, colors=[colours[c] for c in classes], alpha=0.75, lw=0)
+    waits = phases[phases["wait_s"] > 0]
+    if len(waits):
+        start = waits["start_s"].to_numpy(float)
+        queued = under_way(start, start + waits["wait_s"].to_numpy(float), at) / n
+        axes.plot(at / factor, queued, color=INK, lw=1.2, label="of them waiting")
+        axes.legend(loc="upper left")
+    axes.set_title("Deliveries under way")
+    axes.set_ylabel("deliveries")
+    return float(np.sum(layers, axis=0).max()) if layers else 0.0
+
+
+def _ended(axes: Axes, data: RunData, edges: Floats, x: Floats, n: int) -> float:
+    refusals = data.table("refusals")
+    scale = 1 / n
+    codes = refusals["reason"].astype(str)
+    failed = codes.str.startswith(("fault.", "deadline.", "quality.", "run.", "trust.revoked"))
+    if len(refusals):
+        layers = [np.histogram(refusals.loc[mask, "at_s"], edges)[0] * scale for mask in (~failed, failed)]
+        axes.stackplot(
+            x, layers, colors=["#E69F00", BAD], labels=["refused", "failed"], alpha=0.85, step="mid", lw=0
+        )
+        axes.legend(loc="upper left", ncols=2)
+    else:
+        axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color=GREY)
+        axes.set_ylim(0, 1)
+    axes.set_title("Refused and failed orders")
+    axes.set_ylabel("orders per step")
+    return float(len(refusals)) * scale
+
+
+def _faults(axes: Axes, data: RunData, factor: float, *, named: bool) -> None:
+    if data.plan is None:
+        return
+    for fault in data.plan.faults:
+        axes.axvspan(
+            fault.at_s / factor, (fault.at_s + fault.duration_s) / factor, color=BAD, alpha=0.12, lw=0
+        )
+        axes.axvline(fault.at_s / factor, color=BAD, lw=0.8, ls=":")
+        if named:
+            label = fault.label or f"{fault.kind.replace('_', ' ')}: {fault.target}"
+            axes.annotate(
+                label, (fault.at_s / factor, 1), xycoords=("data", "axes fraction"), fontsize=7.5, color=BAD,
+                xytext=(3, -9), textcoords="offset points",
+            )  # fmt: skip

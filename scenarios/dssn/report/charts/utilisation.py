@@ -1,0 +1,150 @@
+"""How busy links, nodes and services were: the busiest of each, and how all are spread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from dssn.report.charts.base import Chart, NoChart, interval_half_width, new_figure, shorten
+from dssn.report.palette import GREY, NEUTRAL, OTHER, style
+from dssn_models.units import format_quantity
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dssn.report.data import RunData
+
+__all__ = ["busiest", "draw"]
+
+_KEY, _TITLE = "utilisation", "What was busy"
+_TOP = 10
+_VALUE = {"links": "mean_util", "nodes": "util_busy", "services": "util"}
+_EXTRA = {"links": "peak_util", "nodes": "util_reserved", "services": ""}
+
+
+def busiest(data: RunData, table: str) -> pd.DataFrame:
+    """Return the mean utilisation of every link, node or service over the replications, busiest first.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``id label mean half_width extra``; ``extra`` is the peak (links) or the reserved share (nodes).
+    """
+    frame = data.table(table)
+    if frame.empty:
+        return pd.DataFrame(columns=["id", "label", "mean", "half_width", "extra"])
+    value, extra = _VALUE[table], _EXTRA[table]
+    if table == "links":
+        frame = frame.assign(id=frame["link"] + " " + frame["direction"])
+    else:
+        frame = frame.assign(id=frame[table.removesuffix("s")])
+    rows = []
+    for ident, part in frame.groupby("id", observed=True):
+        half = interval_half_width(part[value].tolist(), data.confidence)
+        rows.append(
+            {
+                "id": ident,
+                "label": _label(table, part.iloc[0]),
+                "mean": float(part[value].mean()),
+                "half_width": float("nan") if half is None else half,
+                "extra": float(part[extra].mean()) if extra else float("nan"),
+            }
+        )
+    return pd.DataFrame(rows).sort_values(["mean", "id"], ascending=[False, True]).reset_index(drop=True)
+
+
+def _label(table: str, row: pd.Series) -> str:
+    if table == "links":
+        return f"{row['link']} {row['direction']}"
+    if table == "nodes":
+        return f"{row['node']} ({row['size']})"
+    return str(row["service"])
+
+
+def draw(data: RunData) -> Chart | NoChart:
+    """Draw the busiest links, nodes and services, and the spread of all."""
+    tables = {name: busiest(data, name) for name in ("nodes", "links", "services")}
+    present = [name for name, frame in tables.items() if len(frame)]
+    if not present:
+        return NoChart(_KEY, _TITLE, "The run has no node, link or service table, so utilisation is unknown.")
+    rows = [min(len(tables[name]), _TOP) for name in present]
+    with style():
+        figure = new_figure(7.2, 1.0 + sum(0.21 * r + 0.55 for r in rows) + 1.9)
+        panels = figure.subplots(len(present) + 1, 1, height_ratios=[*[r + 1.5 for r in rows], 8])
+        for axes, name in zip(panels, present, strict=False):
+            _bars(axes, tables[name].head(_TOP), name, len(tables[name]))
+        _spread(panels[-1], {name: tables[name] for name in present})
+    n = len(data.replications)
+    caption = (
+        "Time averages after the warm-up. Nodes: cores executing (blue) and cores held by jobs (grey). "
+        "Links: average (blue) and largest sample (grey tick). "
+    )
+    caption += (
+        f"Whiskers: {format_quantity(data.confidence, 'share')} interval over {n} replications."
+        if n > 1
+        else "One replication: no interval."
+    )
+    tops = [
+        f"{tables[name].iloc[0]['id']} at {format_quantity(float(tables[name].iloc[0]['mean']), 'share')}"
+        for name in present
+    ]
+    alt = (
+        "Busiest "
+        + "; busiest ".join(f"{name[:-1]}: {top}" for name, top in zip(present, tops, strict=True))
+        + "."
+    )
+    return Chart(_KEY, _TITLE, caption, alt, figure)
+
+
+def _bars(axes: Axes, frame: pd.DataFrame, name: str, total: int) -> None:
+    y = np.arange(len(frame))
+    if name == "nodes":
+        axes.barh(y, frame["extra"], color=OTHER, height=0.75)
+        axes.barh(y, frame["mean"], color=NEUTRAL, height=0.45)
+    else:
+        axes.barh(y, frame["mean"], color=NEUTRAL, height=0.6)
+        if name == "links":
+            axes.plot(frame["extra"], y, "|", color=GREY, ms=8, mew=2)
+    half = frame["half_width"].to_numpy(float)
+    if np.isfinite(half).any():
+        axes.errorbar(
+            frame["mean"], y, xerr=np.nan_to_num(half), fmt="none", ecolor="#1f2933", elinewidth=1, capsize=2
+        )
+    axes.set_yticks(y, [shorten(str(label), 34) for label in frame["label"]], fontsize=8)
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    top = float(np.nanmax([frame["mean"].max(), frame["extra"].max()]))
+    limit = 1.0 if top > 0.5 else max(top * 1.15, 0.001)
+    axes.set_xlim(0, limit)
+    axes.xaxis.set_major_formatter(_percent)
+    axes.set_title(f"Busiest {name} ({len(frame)} of {total})")
+
+
+def _percent(value: float, _position: int) -> str:
+    return format_quantity(value, "share") if value else "0 %"
+
+
+def _spread(axes: Axes, tables: dict[str, pd.DataFrame]) -> None:
+    colours = {"nodes": "#0072B2", "links": "#E69F00", "services": "#009E73"}
+    for name, frame in tables.items():
+        values = np.sort(frame["mean"].to_numpy(float))
+        share = np.arange(1, len(values) + 1) / len(values)
+        axes.step(
+            np.r_[0, values],
+            np.r_[0, share],
+            where="post",
+            color=colours[name],
+            lw=1.6,
+            label=f"{name} ({len(values)})",
+        )
+    largest = max(float(f["mean"].max()) for f in tables.values())
+    axes.set_xlim(0, 1.0 if largest > 0.5 else max(largest * 1.1, 0.001))
+    axes.set_ylim(0, 1.02)
+    axes.xaxis.set_major_formatter(_percent)
+    axes.yaxis.set_major_formatter(_percent)
+    axes.set_title("All of them")
+    axes.set_xlabel("average utilisation")
+    axes.set_ylabel("share of them")
+    axes.legend(loc="lower right")

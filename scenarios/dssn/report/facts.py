@@ -1,0 +1,148 @@
+"""Tables of the report that are no KPIs: assumptions, simulated hardware, the run card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dssn.report.numbers import show
+
+if TYPE_CHECKING:
+    from dssn.report.data import RunData
+
+__all__ = ["assumed", "run_card", "simulated"]
+
+
+def assumed(data: RunData, limit: int = 15) -> list[dict[str, str]]:
+    """Return the assumed constants that mattered, those with the largest weight first.
+
+    Weight of a service operation: the share of the mean time from order to result that its service takes
+    (calls per order times this time, operations of a service counted alike). Weight of an engine constant:
+    the share of the streams that use it in all core-seconds.
+    """
+    entries = data.fact("cost_entries", default=()) or ()
+    guesses = [e for e in entries if isinstance(e, Mapping) and e.get("confidence") == "assumed"]
+    found: dict[str, tuple[float, dict[str, str]]] = {}
+    weigh = _Weights(data)
+    for entry in guesses:
+        share, noun = weigh.of(entry)
+        what, value = str(entry.get("entry", "")), entry.get("value")
+        number = (
+            show(float(value), "s") if entry.get("unit") == "s" else f"{value:.4g} {entry.get('unit', '')}"
+        )
+        if noun == "order to result":  # the same operation at many sites is one line
+            what = f"{weigh.kinds[str(entry['used_by'][0])]}: {what.rsplit('.', 1)[-1]}"
+            share += found[what][0] if what in found else 0.0
+        effect = f"{show(share, 'share', 2)} of {noun}" if share >= 0.0005 else "below 0.1 %"
+        row = {
+            "what": what,
+            "value": number.strip(),
+            "effect": effect,
+            "source": str(entry.get("source", "")),
+        }
+        found[what] = (share, row)
+    ordered = sorted(found.values(), key=lambda r: (-r[0], r[1]["what"]))
+    listed = [row for _, row in ordered[:limit]]
+    listed += [
+        {"what": str(what), "value": str(value), "effect": "not estimated", "source": str(why)}
+        for what, value, why in data.fact("assumptions", default=()) or ()
+    ]
+    return listed
+
+
+class _Weights:
+    """How much a constant weighs in a run."""
+
+    def __init__(self, data: RunData) -> None:
+        services = data.table("services")
+        deliveries = data.after_warmup("deliveries")
+        done = deliveries[deliveries["state"] == "completed"]
+        self.orders = max(len(data.after_warmup("orders")), 1)
+        self.mean_s = float(done["order_to_result_s"].mean()) if len(done) else 0.0
+        self.calls = services.groupby("service")["calls"].sum().to_dict()
+        self.kinds = dict(zip(services["service"], services["kind"], strict=True))
+        work = deliveries.groupby("stream")["core_s"].sum()
+        self.work = (work / work.sum()).to_dict() if len(work) and work.sum() > 0 else {}
+        entries = data.fact("cost_entries", default=()) or ()
+        self.operations: dict[str, int] = {}
+        for entry in entries:
+            for user in entry.get("used_by", ()):
+                self.operations[user] = self.operations.get(user, 0) + 1
+
+    def of(self, entry: Mapping[str, Any]) -> tuple[float, str]:
+        """Return the weight and of what it is a share."""
+        users = [str(u) for u in entry.get("used_by", ())]
+        if users and users[0] in self.kinds:
+            per_order = self.calls.get(users[0], 0) / self.orders / max(self.operations[users[0]], 1)
+            share = per_order * float(entry["value"]) / self.mean_s if self.mean_s > 0 else 0.0
+            return min(share, 1.0), "order to result"
+        streams = {u.split(".", 1)[0] for u in users}
+        return sum(float(self.work.get(s, 0.0)) for s in streams), "all core-seconds"
+
+
+def simulated(data: RunData) -> list[str]:
+    """Return what stands in for hardware in this run."""
+    found = []
+    enclaves = data.table("enclaves")
+    if len(enclaves):
+        profiles = ", ".join(sorted(enclaves["profile"].unique()))
+        found.append(
+            f"TEE ({profiles}): {len(enclaves)} enclaves, simulated; no hardware attests anything here"
+        )
+    if data.plan is not None:
+        kinds = sorted({a.kind for n in data.plan.nodes for a in n.accelerators})
+        if kinds:
+            found.append(f"Accelerators ({', '.join(kinds)}): simulated by a speed-up factor per operator")
+        carriers = sorted({link.technology for link in data.plan.network.links})
+        if carriers:
+            found.append(
+                f"Carrier networks ({', '.join(c.upper() for c in carriers)}): simulated by profiles of rate, delay and loss"
+            )
+    found.append(
+        "Cryptography: its time is charged from cost tables; in this kind of run no key and no ciphertext exists"
+    )
+    return found
+
+
+def run_card(data: RunData) -> list[tuple[str, str]]:
+    """Return what one needs to repeat the run."""
+    card: list[tuple[str, str]] = []
+
+    def add(label: str, value: Any) -> None:
+        if value not in (None, "", (), [], {}):
+            card.append((label, str(value)))
+
+    add("Scenario", data.fact("name", "scenario"))
+    add("Scenario hash", data.fact("hash", "scenario_hash"))
+    add("Result schema", data.fact("schema_version", "schema"))
+    add("Backend", data.fact("backend", default="simulation"))
+    add("Seed", data.fact("seed"))
+    add("Replications", len(data.replications) or None)
+    add("Horizon", show(data.horizon_s, "s") if data.horizon_s else None)
+    add("Warm-up cut", show(data.warmup_s, "s"))
+    add("Confidence of intervals", show(data.confidence, "share"))
+    add("Calibration", data.fact("calibration"))
+    add("Overrides", _join(data.fact("overrides")))
+    add("Set on the command line", _join(data.fact("sets")))
+    wall = data.fact("wall_s", "wall_time_s", "elapsed_s")
+    add("Wall time", show(float(wall), "s") if isinstance(wall, int | float) else None)
+    events = data.fact("events")
+    add("Events", show(float(events), "") if isinstance(events, int | float) else None)
+    add("Orders simulated", show(float(len(data.table("orders"))), ""))
+    add("Flows simulated", show(float(len(data.table("flows"))), ""))
+    add("Workers", data.fact("workers"))
+    add("Started", data.fact("started", "started_at", "start"))
+    add("State", data.fact("state", "exit_state"))
+    versions = data.fact("versions")
+    if isinstance(versions, Mapping):
+        add("Versions", ", ".join(f"{k} {v}" for k, v in versions.items()))
+    add("Platform", _join(data.fact("platform", "machine")))
+    return card
+
+
+def _join(value: Any) -> str | None:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(str(v) for v in value)
+    return None if value is None else str(value)

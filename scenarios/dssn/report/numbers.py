@@ -1,0 +1,170 @@
+"""Numbers as people read them: value with unit, interval, objective. Never a raw float."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from dssn_models.units import format_quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dssn_sim.stats.kpi import Kpi
+
+__all__ = ["TITLES", "headline", "show", "show_interval", "statistic", "subject", "title"]
+
+_KIND: Final = {
+    "s": "duration",
+    "B": "size",
+    "bit/s": "rate",
+    "CNY": "money",
+    "core-s": "work",
+    "share": "share",
+}
+
+#: KPI name to words.
+TITLES: Final = {
+    "orders_total": "Orders",
+    "completed_share": "Completed orders",
+    "order_to_result": "Order to result",
+    "order_to_open": "Order to open network",
+    "trade_to_settle": "Trade to settlement",
+    "job_time": "Job time",
+    "phase_time": "Phase time",
+    "phase_wait": "Phase waiting",
+    "queue_time": "Waiting per delivery",
+    "slo_hit": "Deadline met",
+    "admit_refuse": "Refused orders",
+    "failed_share": "Failed orders",
+    "throughput": "Throughput",
+    "util": "Utilisation",
+    "bytes": "Bytes on the data plane",
+    "raw_exposed": "Raw bytes that left their owner",
+    "channel_setup": "Channel set-up",
+    "channel_leak": "Channels never closed",
+    "cold_starts": "Cold engine starts",
+    "cache_hit": "Engine image found on the node",
+    "attest_time": "Attestation (simulated TEE)",
+    "evidence_lag": "Evidence to final",
+    "unit_cost": "Cost per delivery",
+    "unit_bill": "Bill per delivery",
+    "bill_total": "Billed in all",
+}
+
+_STATS: Final = {
+    "mean": "mean", "p50": "median", "share": "share", "sum": "per replication", "max": "largest", "count": "count",
+    "rate": "rate",
+}  # fmt: skip
+
+
+def title(name: str) -> str:
+    """Return the words for a KPI name."""
+    return TITLES.get(name, name.replace("_", " ").capitalize())
+
+
+def statistic(stat: str) -> str:
+    """Return the words for a statistic: ``p95`` is ``95 % within``."""
+    if stat in _STATS:
+        return _STATS[stat]
+    if stat.startswith("p"):
+        return f"{stat[1:]} % within"
+    return stat
+
+
+def subject(kpi: Kpi) -> str:
+    """Return class and part of a KPI in words; ``all`` if it is about everything."""
+    return ", ".join(x for x in (kpi.part, kpi.cls) if x) or "all"
+
+
+def show(value: float | None, unit: str, digits: int = 3) -> str:
+    """Return a value with its unit.
+
+    Examples
+    --------
+    >>> show(754.2, "s"), show(0.9981, "share"), show(1234.0, ""), show(87.25, "1/h")
+    ('12.6 min', '99.8 %', '1 234', '87.2 /h')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    if unit == "share":
+        return "0 %" if value == 0 else f"{_percent(100 * value, digits)} %"
+    if unit in _KIND:
+        return format_quantity(value, _KIND[unit], digits)
+    if unit == "1/h":
+        return f"{_number(value, digits)} /h"
+    return f"{_number(value, digits)} {unit}".strip()
+
+
+def _percent(value: float, digits: int) -> str:
+    """Keep 99.98 % apart from 100 %."""
+    text = f"{value:.{digits}g}"
+    if float(text) == 100 and value < 100:
+        text = f"{math.floor(value * 1000) / 1000:.3f}"
+    return f"{float(text):.0f}" if "e+" in text else text
+
+
+def _number(value: float, digits: int) -> str:
+    if abs(value) >= 1000 or value == int(value):
+        return f"{round(value):,}".replace(",", " ")
+    text = f"{value:.{digits}g}"
+    return f"{float(text):f}".rstrip("0").rstrip(".") if "e" in text else text
+
+
+def show_interval(kpi: Kpi) -> str:
+    """Return ``low – high`` with unit, or why there is none."""
+    if kpi.low is None or kpi.high is None:
+        return f"none: {kpi.why_no_interval}" if kpi.why_no_interval else "none"
+    if kpi.low == kpi.high:
+        return f"{show(kpi.low, kpi.unit)} in every replication"
+    low, high = show(kpi.low, kpi.unit), show(kpi.high, kpi.unit)
+    if low == high:
+        low, high = show(kpi.low, kpi.unit, 5), show(kpi.high, kpi.unit, 5)
+    return f"{low} – {high}"
+
+
+_HEADLINE: Final = (
+    ("orders_total", ("count",)),
+    ("completed_share", ("share",)),
+    ("order_to_result", ("p50", "p95", "p99")),
+    ("order_to_open", ("p95",)),
+    ("trade_to_settle", ("p50", "p95")),
+    ("throughput", ("rate",)),
+    ("slo_hit", ("share",)),
+    ("admit_refuse", ("share",)),
+    ("failed_share", ("share",)),
+    ("evidence_lag", ("p99",)),
+    ("unit_cost", ("mean",)),
+)
+_BY_CLASS: Final = {"order_to_result", "slo_hit", "trade_to_settle"}
+_PARTS: Final = {
+    ("util", "max", "nodes busy"),
+    ("util", "max", "nodes held"),
+    ("util", "max", "links"),
+    ("util", "max", "services"),
+    ("raw_exposed", "sum", "privacy and tee"),
+}
+
+
+def headline(kpis: Iterable[Kpi]) -> list[Kpi]:
+    """Return the KPIs of the first table: those with an objective, and the ones everybody asks for."""
+    found = list(kpis)
+    by_key: dict[tuple[str, str], list[Kpi]] = {}
+    for kpi in found:
+        by_key.setdefault((kpi.name, kpi.stat), []).append(kpi)
+    chosen: list[Kpi] = []
+    for name, stats in _HEADLINE:
+        for stat in stats:
+            chosen += _main(name, by_key.get((name, stat), []))
+        chosen += [k for k in found if k.name == name and k.objective and k not in chosen]
+    chosen += [k for k in found if (k.name, k.stat, k.part) in _PARTS and not k.cls]
+    chosen += [k for k in found if k.objective and k not in chosen]
+    return chosen
+
+
+def _main(name: str, rows: Sequence[Kpi]) -> list[Kpi]:
+    whole = [k for k in rows if not k.part]
+    classes = [k for k in whole if k.cls]
+    if name in _BY_CLASS and len(classes) > 1:
+        return [*[k for k in whole if not k.cls], *classes]
+    return [k for k in whole if not k.cls or k.objective]
