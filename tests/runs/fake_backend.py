@@ -88,7 +88,8 @@ def simulate(plan: Plan, replication: int, progress: Report | None) -> dict[str,
             "engine": text("psi.ecdh", m), "channel": text("privacy", m), "arrived_s": at[ok],
             "completed_s": end[ok], "order_to_result_s": span, "order_to_open_s": zero + np.nan,
             "trade_to_settle_s": zero + np.nan, "job_time_s": service[ok], "queue_s": wait,
-            "bytes_wire": zero + 10.0, "bytes_payload": zero + 9.0, "core_s": service[ok], "raw_exposed": zero,
+            "bytes_wire": zero + 10.0, "bytes_payload": zero + 9.0, "core_s": service[ok],
+            "raw_exposed": zero,
             "result_bytes": zero + 1.0, "cost_cny": service[ok] * 0.1, "bill_cny": zero + 1.0,
             "attempts": np.ones(m, dtype=np.int64),
             "slo_hit": pa.array((end[ok] <= np.nan_to_num(deadline[ok], nan=np.inf)).tolist()),
@@ -105,8 +106,9 @@ def simulate(plan: Plan, replication: int, progress: Report | None) -> dict[str,
     busy = float(service.sum() / max(end[-1], 1.0))
     nodes = pa.table(
         {
-            "node": ["n"], "role": ["dsn"], "site": ["y"], "size": ["8C16G"], "cores": [8.0], "util_busy": [busy],
-            "util_reserved": [busy], "idle_reserved_core_s": [0.0], "core_s": [float(service.sum())], "jobs": [m],
+            "node": ["n"], "role": ["dsn"], "site": ["y"], "size": ["8C16G"], "cores": [8.0],
+            "util_busy": [busy], "util_reserved": [busy], "idle_reserved_core_s": [0.0],
+            "core_s": [float(service.sum())], "jobs": [m],
             "memory_peak_bytes": [1e9], "down_s": [0.0], "cold_starts": [1], "warm_starts": [m - 1],
             "queue_mean": [0.0], "cost_cny": [1.0],
         }

@@ -77,14 +77,14 @@ def test_open_reads_back_what_was_written(folder):
     assert again.facts == folder.facts
     frame = again.sql("select cls, count(*) as n from deliveries group by cls order by cls")
     assert frame["n"].sum() == again.pandas("deliveries").shape[0]
-    with pytest.raises(RunError, match="syntax|Parser"):
+    with pytest.raises(RunError, match=r"syntax|Parser"):
         again.sql("selekt 1")
 
 
 def test_folders_that_are_no_run_say_so(tmp_path, folder):
     with pytest.raises(RunError, match="no such folder"):
         RunFolder.open(tmp_path / "nowhere")
-    with pytest.raises(RunError, match="run.json is missing"):
+    with pytest.raises(RunError, match=r"run\.json is missing"):
         RunFolder.open(tmp_path)
     (tmp_path / "file").write_text("x")
     with pytest.raises(RunError, match="is a file"):

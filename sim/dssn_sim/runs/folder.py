@@ -200,6 +200,6 @@ class RunFolder:
         done = len(list((self.path / "replications").glob("[0-9]*")))
         asked = self.run.get("replications", "?")
         return (
-            f"{self.path}: the run is not finished (state {self.state}, {done} of {asked} replications done); "
-            "resume it to get its tables"
+            f"{self.path}: the run is not finished (state {self.state}, {done} of {asked} replications "
+            "done); resume it to get its tables"
         )

@@ -80,7 +80,8 @@ class _Blobs:
                 self._last = (task.digest, pickle.dumps(self._work_of(task), protocol=5))
             except (pickle.PicklingError, AttributeError, TypeError) as error:
                 raise RunError(
-                    f"the plan or its policies cannot be sent to worker processes ({error}); run it with one worker"
+                    f"the plan or its policies cannot be sent to worker processes ({error}); "
+                    "run it with one worker"
                 ) from error
         return replace(task, blob=self._last[1])
 

@@ -39,6 +39,7 @@ __all__ = [
     "DEFAULT_SIMULATE",
     "Job",
     "begin",
+    "close",
     "default_workers",
     "execute",
     "expected_orders",
@@ -52,8 +53,8 @@ DEFAULT_SIMULATE: Final = "dssn_sim.kernel:simulate"
 _IN_PROCESS_ORDERS: Final = 30_000
 
 _OURS: Final = {
-    "run.json", "scenario.resolved.yaml", "summary.json", "log.jsonl", "report.html", "replications", "tables",
-    "plots", "trace.json", ".lock",
+    "run.json", "scenario.resolved.yaml", "summary.json", "log.jsonl", "report.html", "replications",
+    "tables", "plots", "trace.json", ".lock",
 }  # fmt: skip
 
 

@@ -123,11 +123,11 @@ def _deliveries(result: Measures, tables: Mapping[str, Rows]) -> None:
     for cls, mask in masks:
         result.mean("unit_bill", bill[mask], cls=cls)
     raw = rows.number("raw_exposed")
-    private = np.isin(rows.codes("channel")[0], [rows.values("channel").index(c) for c in PRIVATE_CHANNELS if c in rows.values("channel")])  # fmt: skip
-    result.number("raw_exposed", "sum", np.nansum(raw[private]), n=int(private.sum()), part="privacy and tee")
-    result.number(
-        "raw_exposed", "sum", np.nansum(raw[~private]), n=int((~private).sum()), part="other channels"
-    )
+    private = np.zeros(len(rows), dtype=np.bool_)
+    for channel in PRIVATE_CHANNELS:
+        private |= rows.equals("channel", channel)
+    for part, mask in (("privacy and tee", private), ("other channels", ~private)):
+        result.number("raw_exposed", "sum", np.nansum(raw[mask]), n=int(mask.sum()), part=part)
 
 
 def _slo(result: Measures, tables: Mapping[str, Rows]) -> None:
@@ -172,7 +172,7 @@ def _phases(result: Measures, tables: Mapping[str, Rows]) -> None:
         numbers, first, where = np.unique(order[here], return_index=True, return_inverse=True)
         by_time = np.argsort(start[here][first], kind="stable")
         for name, values in (("phase_time", span[here]), ("phase_wait", wait[here])):
-            totals = np.bincount(where, weights=values, minlength=len(numbers))
+            totals = np.bincount(where, weights=values, minlength=len(numbers)).astype(np.float64)
             result.mean(name, totals[by_time], part=phase)
 
 

@@ -218,9 +218,9 @@ def _interval(key: Key, found: Sequence[Measure], confidence: float) -> Interval
     # Too few observations beyond the quantile in a replication: its own quantile would be biased.
     pooled = np.concatenate([m.sample for m in found if m.sample is not None])
     inside = quantile_interval(pooled, q, confidence, ordered_in_time=False)
-    return replace(
-        inside, method=f"{inside.method} of {len(found)} replications pooled" if inside.method else ""
-    )
+    if inside.low is None:
+        return inside
+    return replace(inside, method=f"{inside.method} of {len(found)} replications pooled")
 
 
 def _one(key: Key, found: Measure, confidence: float) -> Interval:

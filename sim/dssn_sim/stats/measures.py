@@ -51,7 +51,7 @@ _TAIL: Final = (0.5, 0.95, 0.99)
 KPIS: Final[dict[str, KpiInfo]] = {
     "orders_total": KpiInfo("", "", "orders that arrived after the warm-up"),
     "completed_share": KpiInfo("share", "max", "orders that ended completed"),
-    "order_to_result": KpiInfo("s", "min", "order accepted to signed receipt at the consumer, completed deliveries", _TAIL),
+    "order_to_result": KpiInfo("s", "min", "order accepted to signed receipt, completed deliveries", _TAIL),
     "order_to_open": KpiInfo("s", "min", "network order accepted to path tested usable", _TAIL),
     "trade_to_settle": KpiInfo("s", "min", "exchange closes the deal to settlement allowed", _TAIL),
     "job_time": KpiInfo("s", "min", "job created to succeeded, by engine", _TAIL),
@@ -64,7 +64,7 @@ KPIS: Final[dict[str, KpiInfo]] = {
     "throughput": KpiInfo("1/h", "max", "deliveries completed per hour after the warm-up"),
     "util": KpiInfo("share", "", "time average: cores in use or held, link rate, servers busy"),
     "bytes": KpiInfo("B", "min", "sent on the data plane, with overhead, by class of data"),
-    "raw_exposed": KpiInfo("B", "min", "raw bytes that left their owner; must be 0 in privacy and TEE deliveries"),
+    "raw_exposed": KpiInfo("B", "min", "raw bytes that left their owner; must be 0 in privacy and TEE"),
     "channel_setup": KpiInfo("s", "min", "set-up of a mutual TLS channel"),
     "channel_leak": KpiInfo("", "min", "channels and slices never closed"),
     "cold_starts": KpiInfo("", "min", "engine images loaded from the registry"),
