@@ -1,0 +1,56 @@
+"""Where compiled code lives: the ``jit`` decorator, its cache folder, and ``warm_up``.
+
+numba keys its cache by the file a function stands in, not by the files of the functions it
+calls. The cache folder therefore carries a digest of all sources of this package: an edit or
+an upgrade never meets stale machine code, and a read-only or editable install works the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+__all__ = ["cache_folder", "jit", "warm_up"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def cache_folder() -> Path:
+    """Return the folder for compiled code: NUMBA_CACHE_DIR, else one in the user's cache."""
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode() + source.read_bytes())
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    name = "dssn-numba-" + digest.hexdigest()[:16]
+    for folder in (base / "dssn" / name, Path(tempfile.gettempdir()) / name):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    return Path(tempfile.gettempdir())
+
+
+def jit(function: F) -> F:
+    """Compile with numba on first use and keep the result on disk."""
+    import numba
+
+    if not os.environ.get("NUMBA_CACHE_DIR") and not numba.config.CACHE_DIR:
+        numba.config.CACHE_DIR = str(cache_folder())
+    compiled: F = numba.njit(cache=True, error_model="numpy")(function)
+    return compiled
+
+
+def warm_up() -> None:
+    """Compile everything the data plane uses (some seconds after an install, else a cache read)."""
+    from dssn_sim.dataplane.batch import run_flows
+
+    run_flows([1e9], [0.0], [1.0], [[0]])

@@ -1,0 +1,554 @@
+"""The data plane under SimPy: one event per activity, one wake-up for the whole plane.
+
+Calls only change the solver's tables and note that something changed; the plane solves once at
+the end of the time stamp (a SimPy event of lower priority than all others) and then sleeps until
+the next completion. numba is imported when the first plane is made, not with this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from typing import Any
+
+import numpy as np
+import simpy
+from dssn_models.plan import NetworkPlan
+
+from dssn_sim.dataplane.api import DeviceCapacity, DeviceUse, LinkUse, Outcome
+from dssn_sim.dataplane.layout import MAX_ROUTE, grow_links, new_state
+from dssn_sim.dataplane.slices import Slice, guarantees
+
+__all__ = ["Activity", "DataPlane"]
+
+_LAST = 2  # SimPy priority of the end of a time stamp (URGENT 0, NORMAL 1)
+_UNBOUNDED = 1e30
+_DUE = 8.9e-16  # relative: completions this close to now are now
+
+
+class Activity(simpy.Event):
+    """The event of a running transfer or work; its value is an Outcome."""
+
+    start_s: float
+    amount: float  # wire bytes or reference core-seconds
+    scale: float  # solver units per unit of amount
+    latency_s: float
+    slot: int  # row in the solver; -1: not moving
+    number: int
+    route: tuple[int, ...]
+    slice_id: int
+    device: int  # -1: a transfer
+    layer: int
+    weight: float
+    cap: float
+    floor: float  # guaranteed cores asked for
+    carrier: simpy.Event | None  # pending arrival of the last byte
+
+
+class DataPlane:
+    """Flows over the directed links of a network and work on devices.
+
+    Implements :class:`dssn_sim.dataplane.api.DataPlaneApi`. Rates in bit/s and cores, amounts in
+    bytes and reference core-seconds.
+
+    Parameters
+    ----------
+    env
+        The SimPy environment whose clock drives the plane.
+    network
+        Links; the link of index i gives the directed resources 2i (a to b) and 2i+1.
+    devices
+        Devices, numbered by position.
+    """
+
+    def __init__(
+        self, env: simpy.Environment, network: NetworkPlan, devices: Sequence[DeviceCapacity]
+    ) -> None:
+        from dssn_sim.dataplane import batch, events  # numba arrives here
+
+        self.env = env
+        self._k = events
+        self._larger = batch.larger
+        links = 2 * len(network.links)
+        self._n_links = links
+        self._first_device = links
+        self._devices = tuple(devices)
+        self._canon = list(range(links))
+        self._rate = np.zeros(links)
+        for i, link in enumerate(network.links):
+            self._rate[2 * i] = min(link.rate_ab_bps, _UNBOUNDED)
+            self._rate[2 * i + 1] = 0.0 if link.shared else min(link.rate_ba_bps, _UNBOUNDED)
+            if link.shared:
+                self._canon[2 * i + 1] = 2 * i
+        self._state = new_state(links + len(self._devices), flows=256, legs=2048)
+        self._state.misc["n_layers"] = 0
+        self._n_resources = links + len(self._devices)
+        now = env.now
+        for i, rate in enumerate(self._rate):
+            events.set_capacity(self._state, i, float(rate), float(rate), -1, now)
+        for i, device in enumerate(self._devices):
+            events.set_capacity(self._state, links + i, device.cores, device.cores, -1, now)
+        self._layers: dict[int, int] = {}
+        self._acts: list[Activity | None] = [None] * len(self._state.flows)
+        self._active = 0
+        self._count = 0
+        self._legs_live: dict[int, int] = {}
+        self._legs_peak: dict[int, int] = {}
+        self._legs_top = 0
+        self._routes: dict[tuple[int, ...], np.ndarray] = {}
+        self._slices: dict[int, Slice] = {}
+        self._next_slice = 0
+        self._free_cuts: list[int] = []
+        self._cuts: dict[int, dict[int, int]] = {}  # link -> slice id -> its hard share
+        self._slices_on: dict[int, set[int]] = {}
+        self._reserved = np.zeros(links)
+        self._reserved_hard = np.zeros(links)
+        self._reserved_acc = np.zeros(links)
+        self._reserved_at = np.full(links, float(now))
+        self._soft_dirty: set[int] = set()
+        self._cores = [d.cores for d in self._devices]
+        self._floors = [0.0] * len(self._devices)
+        self._floored: list[dict[int, Activity]] = [{} for _ in self._devices]
+        self._factor = [1.0] * len(self._devices)
+        self._dirty = False
+        self._flush_pending = False
+        self._armed: simpy.Event | None = None
+        self._armed_at = inf
+        self._next = inf
+
+    # ------------------------------------------------------------------ activities
+
+    def transfer(
+        self,
+        links: Sequence[int],
+        wire_bytes: float,
+        *,
+        latency_s: float = 0.0,
+        weight: float = 1.0,
+        priority: int = 0,
+        cap_bps: float = inf,
+        slice_id: int = -1,
+    ) -> Activity:
+        """Start a flow; the event fires ``latency_s`` after its last byte left."""
+        if not weight > 0.0:
+            raise ValueError(f"weight must be positive, not {weight}")
+        act = self._new(
+            wire_bytes, 8.0, latency_s, tuple([self._canon[x] for x in links]), -1, weight, cap_bps
+        )
+        act.slice_id = slice_id if slice_id in self._slices else -1
+        if not act.route or wire_bytes <= 0.0:
+            self._arrive(act, Outcome(self.env.now, self.env.now + latency_s, max(wire_bytes, 0.0)))
+            return act
+        if len(act.route) > MAX_ROUTE:
+            raise ValueError(f"a route has at most {MAX_ROUTE} links, not {len(act.route)}")
+        act.layer = self._layer(priority)
+        self._begin(act, 8.0 * wire_bytes)
+        if act.slice_id >= 0:
+            held = self._slices[act.slice_id]
+            held.flows[act.number] = act
+            if not held.hard:
+                self._soft_dirty.add(act.slice_id)
+        return act
+
+    def execute(
+        self, device: int, work_core_s: float, *, max_cores: float, min_share: float = 0.0, priority: int = 0
+    ) -> Activity:
+        """Start work (reference core-seconds) using at most ``max_cores``."""
+        speed = self._devices[device].core_speed
+        route = (self._first_device + device,)
+        act = self._new(work_core_s, 1.0 / speed, 0.0, route, device, 1.0, max_cores)
+        if work_core_s <= 0.0:
+            self._arrive(act, Outcome(self.env.now, self.env.now, 0.0))
+            return act
+        act.layer = self._layer(priority)
+        act.floor = min(min_share, max_cores)
+        if act.floor > 0.0:
+            self._floors[device] += act.floor
+            self._floored[device][act.number] = act
+            self._scale_floors(device)
+        self._begin(act, work_core_s / speed, act.floor * self._factor[device])
+        return act
+
+    def cancel(self, event: Activity, reason: str) -> Outcome:
+        """End a running activity now; its event fires with this reason and the part done."""
+        if event.slot >= 0:
+            left = self._k.stop_flow(self._state, event.slot, self.env.now)
+            self._forget(event)
+            self._touch()
+            done = max(event.amount - left / event.scale, 0.0)
+        elif event.carrier is not None:
+            event.carrier = None  # the pending arrival finds that it is no longer awaited
+            done = event.amount
+        else:
+            outcome: Outcome = event.value
+            return outcome
+        outcome = Outcome(event.start_s, self.env.now, done, reason)
+        event.succeed(outcome)
+        return outcome
+
+    # ------------------------------------------------------------------ slices and capacities
+
+    def open_slice(self, links: Sequence[int], rate_bps: float, *, hard: bool) -> int:
+        """Reserve a rate on every link; return the slice id, or -1 if a link has no room."""
+        route = tuple(dict.fromkeys(self._canon[x] for x in links))
+        for x in route:
+            if self._reserved[x] + rate_bps > self._rate[x] * (1.0 + 1e-12):
+                return -1
+        number = self._next_slice
+        self._next_slice += 1
+        held = Slice(number, route, rate_bps, hard)
+        self._slices[number] = held
+        for x in route:
+            self._integrate_reserved(x)
+            self._slices_on.setdefault(x, set()).add(number)
+            if hard:
+                held.cuts[x] = self._new_cut()
+                self._cuts.setdefault(x, {})[number] = held.cuts[x]
+            self._sum_reserved(x)
+            self._apply_link(x)
+        return number
+
+    def close_slice(self, slice_id: int) -> None:
+        """Give the reserved rate back; its flows go on as best effort."""
+        held = self._slices.pop(slice_id, None)
+        if held is None:
+            return
+        self._soft_dirty.discard(slice_id)
+        now = self.env.now
+        moving = list(held.flows.values())
+        for act in moving:
+            act.slice_id = -1
+            if held.hard:
+                left = self._k.stop_flow(self._state, act.slot, now)
+                self._unslot(act)
+                self._begin(act, left)
+            else:
+                self._k.set_guarantee(self._state, act.slot, 0.0, now)
+        for x in held.links:
+            self._integrate_reserved(x)
+            self._slices_on[x].discard(slice_id)
+            if held.hard:
+                del self._cuts[x][slice_id]
+            self._sum_reserved(x)
+            self._apply_link(x)
+        if held.hard:
+            if moving:
+                self._settle()  # the shares must be empty before they are used again
+            for cut in held.cuts.values():
+                self._k.move_reservation(self._state, cut, -1, now)
+                self._free_cuts.append(cut)
+        self._touch()
+
+    def set_link_rate(self, link: int, rate_bps: float) -> None:
+        """Change the capacity of a directed link (0: down)."""
+        x = self._canon[link]
+        self._integrate_reserved(x)
+        self._rate[x] = min(rate_bps, _UNBOUNDED)
+        self._apply_link(x)
+
+    def set_device(self, device: int, cores: float) -> None:
+        """Change the cores of a device (0: down; running work stops until it is back)."""
+        self._cores[device] = cores
+        row = self._first_device + device
+        self._k.set_capacity(self._state, row, cores, cores, -1, self.env.now)
+        self._scale_floors(device)
+        self._touch()
+
+    # ------------------------------------------------------------------ questions
+
+    def link_free_bps(self, link: int) -> float:
+        """Return capacity minus the present rates of flows on a directed link."""
+        self._settle()
+        x = self._canon[link]
+        row = self._state.links[x]
+        return max(float(self._rate[x]) - float(row["load"]) - float(row["vl"]) - float(row["vlc"]), 0.0)
+
+    def rate(self, event: Activity) -> float:
+        """Return the present rate of an activity (bit/s or cores); 0 if it is not moving."""
+        self._settle()
+        return float(self._k.rate_of(self._state, event.slot)) if event.slot >= 0 else 0.0
+
+    def flows_on(self, link: int) -> Sequence[Activity]:
+        """Return the events of the flows that cross a directed link, oldest first."""
+        state = self._state
+        x = self._canon[link]
+        top = self._legs_top
+        rows = state.nodes["link"][state.legs["node"][:top]]
+        here = rows == x
+        for cut in self._cuts.get(x, {}).values():
+            here |= rows == cut
+        slots = set(state.legs["flow"][:top][here].tolist()) - {-1}
+        acts = [act for s in slots if (act := self._acts[s]) is not None]
+        return sorted(acts, key=lambda act: act.number)
+
+    def link_use(self) -> Sequence[LinkUse]:
+        """Return totals per directed link up to now (a shared medium counts at its 2i)."""
+        self._settle()
+        self._k.integrate_all(self._state, self.env.now)
+        rows = self._state.links
+        out = []
+        for x in range(self._n_links):
+            self._integrate_reserved(x)
+            row = rows[x]
+            out.append(
+                LinkUse(
+                    bytes=float(row["bits"] + row["bitsc"]) / 8.0,
+                    busy_s=float(row["busy"] + row["busyc"]),
+                    reserved_s=float(self._reserved_acc[x]),
+                    peak=float(row["peak"]),
+                )
+            )
+        return out
+
+    def device_use(self) -> Sequence[DeviceUse]:
+        """Return totals per device up to now."""
+        self._settle()
+        self._k.integrate_all(self._state, self.env.now)
+        rows = self._state.links[self._first_device : self._first_device + len(self._devices)]
+        total = (rows["bits"] + rows["bitsc"]).tolist()
+        return [DeviceUse(core_s=t, busy_s=t) for t in total]
+
+    def reset_use(self) -> None:
+        """Forget totals (end of warm-up)."""
+        self._settle()
+        self._k.reset_totals(self._state, self.env.now)
+        self._reserved_acc[:] = 0.0
+        self._reserved_at[:] = self.env.now
+
+    # ------------------------------------------------------------------ inside: starting and ending
+
+    def _new(
+        self,
+        amount: float,
+        scale: float,
+        latency_s: float,
+        route: tuple[int, ...],
+        device: int,
+        weight: float,
+        cap: float,
+    ) -> Activity:
+        act = Activity(self.env)
+        act.start_s = self.env.now
+        act.amount = amount
+        act.scale = scale
+        act.latency_s = latency_s
+        act.slot = -1
+        self._count += 1
+        act.number = self._count
+        act.route = route
+        act.slice_id = -1
+        act.device = device
+        act.weight = weight
+        act.cap = cap
+        act.floor = 0.0
+        act.carrier = None
+        return act
+
+    def _begin(self, act: Activity, size: float, guarantee: float = 0.0) -> None:
+        """Put an activity into the solver with ``size`` units left."""
+        route = act.route
+        if act.slice_id >= 0:
+            cuts = self._slices[act.slice_id].cuts
+            if cuts:
+                route = tuple([cuts.get(x, x) for x in route])
+        array = self._routes.get(route)
+        if array is None:
+            array = np.array(route, np.int64)
+            self._routes[route] = array
+        n = len(route)
+        live = self._legs_live.get(n, 0) + 1
+        self._legs_live[n] = live
+        if live > self._legs_peak.get(n, 0):
+            self._legs_peak[n] = live
+            self._legs_top += n
+        self._active += 1
+        state = self._state
+        if self._active > len(state.flows) or self._legs_top > len(state.legs):
+            flows, legs = len(state.flows), len(state.legs)
+            flows = 2 * flows if self._active > flows else flows
+            while self._legs_top > legs:
+                legs *= 2
+            self._state = state = self._larger(state, flows, legs)
+            self._acts.extend([None] * (flows - len(self._acts)))
+        slot = self._k.start_flow(state, array, size, act.weight, act.cap, guarantee, act.layer, self.env.now)
+        act.slot = slot
+        self._acts[slot] = act
+        self._touch()
+
+    def _unslot(self, act: Activity) -> None:
+        self._acts[act.slot] = None
+        act.slot = -1
+        self._active -= 1
+        self._legs_live[len(act.route)] -= 1
+
+    def _forget(self, act: Activity) -> None:
+        """Drop what the plane knows of an activity that no longer moves."""
+        self._unslot(act)
+        if act.slice_id >= 0:
+            held = self._slices[act.slice_id]
+            held.flows.pop(act.number, None)
+            if not held.hard:
+                self._soft_dirty.add(act.slice_id)
+        if act.floor > 0.0:
+            del self._floored[act.device][act.number]
+            floors = self._floored[act.device]
+            self._floors[act.device] = self._floors[act.device] - act.floor if floors else 0.0
+            self._scale_floors(act.device)
+
+    def _arrive(self, act: Activity, outcome: Outcome) -> None:
+        """Fire the event after the latency; until then it can be cancelled."""
+        if act.latency_s <= 0.0:
+            act.succeed(outcome)
+            return
+        carrier = simpy.Event(self.env)
+        act.carrier = carrier
+        carrier._ok = True
+        carrier._value = outcome
+
+        def deliver(event: simpy.Event) -> None:
+            if act.carrier is event:
+                act.carrier = None
+                act.succeed(event._value)
+
+        assert carrier.callbacks is not None
+        carrier.callbacks.append(deliver)
+        self.env.schedule(carrier, delay=act.latency_s)
+
+    # ------------------------------------------------------------------ inside: time
+
+    def _touch(self) -> None:
+        """Something changed: solve at the end of this time stamp."""
+        self._dirty = True
+        if not self._flush_pending:
+            self._flush_pending = True
+            self._schedule(self._on_flush, 0.0, _LAST)
+
+    def _schedule(self, callback: Any, delay: float, priority: int) -> simpy.Event:
+        event = simpy.Event(self.env)
+        event._ok = True
+        event._value = None
+        assert event.callbacks is not None
+        event.callbacks.append(callback)
+        self.env.schedule(event, priority, delay)
+        return event
+
+    def _on_flush(self, _event: simpy.Event) -> None:
+        self._flush_pending = False
+        self._settle()
+
+    def _settle(self) -> None:
+        if not self._dirty:
+            return
+        for number in sorted(self._soft_dirty):
+            self._share_slice(self._slices[number])
+        self._soft_dirty.clear()
+        self._dirty = False
+        self._next = self._k.settle(self._state, self.env.now)
+        self._arm()
+
+    def _arm(self) -> None:
+        """Make sure a wake-up is scheduled no later than the next completion."""
+        if self._next < self._armed_at:
+            self._armed_at = self._next
+            self._armed = self._schedule(self._on_wake, max(self._next - self.env.now, 0.0), 1)
+
+    def _on_wake(self, event: simpy.Event) -> None:
+        if event is not self._armed:
+            return  # a later completion overtook this wake-up
+        self._armed = None
+        self._armed_at = inf
+        now = self.env.now
+        if self._next > now + now * _DUE:
+            self._arm()
+            return
+        state = self._state
+        n = self._k.end_due(state, now)
+        self._next = inf
+        self._touch()
+        for slot in state.ended[:n].tolist():
+            act = self._acts[slot]
+            assert act is not None
+            self._forget(act)
+            self._arrive(act, Outcome(act.start_s, now + act.latency_s, act.amount))
+
+    # ------------------------------------------------------------------ inside: tables
+
+    def _layer(self, priority: int) -> int:
+        """Return the layer of a priority, making it on first use."""
+        layer = self._layers.get(priority)
+        if layer is None:
+            layer = len(self._layers)
+            self._layers[priority] = layer
+            if layer >= len(self._state.order):
+                self._state = grow_links(self._state, self._n_resources, layer + 1)
+            ranked = [self._layers[p] for p in sorted(self._layers)]
+            self._state.order[: len(ranked)] = ranked
+            self._state.misc["n_layers"] = len(ranked)
+        return layer
+
+    def _new_cut(self) -> int:
+        """Return a free resource for the hard share of a slice on one link."""
+        if self._free_cuts:
+            return self._free_cuts.pop()
+        cut = self._n_resources
+        self._n_resources += 1
+        if cut >= len(self._state.links):
+            self._state = grow_links(self._state, 2 * cut, len(self._state.order))
+        return cut
+
+    def _sum_reserved(self, x: int) -> None:
+        """Add up the reservations of a link anew (no rest is left after the last one)."""
+        here = [self._slices[s] for s in sorted(self._slices_on.get(x, ())) if s in self._slices]
+        self._reserved[x] = sum(s.rate_bps for s in here)
+        self._reserved_hard[x] = sum(s.rate_bps for s in here if s.hard)
+
+    def _reserved_factor(self, x: int) -> float:
+        """Return which part of its reservations a link can still honour."""
+        reserved = float(self._reserved[x])
+        rate = float(self._rate[x])
+        return rate / reserved if reserved > rate else 1.0
+
+    def _apply_link(self, x: int) -> None:
+        """Hand a link's rate and hard shares to the solver."""
+        now = self.env.now
+        rate = float(self._rate[x])
+        factor = self._reserved_factor(x)
+        rest = max(rate - float(self._reserved_hard[x]) * factor, 0.0)
+        if rest <= 1e-12 * rate:
+            rest = 0.0
+        self._k.set_capacity(self._state, x, rest, rate, -1, now)
+        for number, cut in self._cuts.get(x, {}).items():
+            self._k.set_capacity(self._state, cut, self._slices[number].rate_bps * factor, rate, x, now)
+        for number in self._slices_on.get(x, ()):
+            if number in self._slices and not self._slices[number].hard:
+                self._soft_dirty.add(number)
+        self._touch()
+
+    def _share_slice(self, held: Slice) -> None:
+        """Divide a soft slice's reserved rate among its flows."""
+        rates = {x: held.rate_bps * self._reserved_factor(x) for x in held.links}
+        flows = list(held.flows.values())
+        parts = guarantees(rates, [(a.route, a.weight, a.cap) for a in flows])
+        # first those that give, then those that take: the sum never exceeds the link
+        now = self.env.now
+        for act, part in sorted(zip(flows, parts, strict=True), key=lambda ap: ap[1]):
+            self._k.set_guarantee(self._state, act.slot, part, now)
+
+    def _scale_floors(self, device: int) -> None:
+        """Scale the guaranteed shares of a device down when its cores no longer suffice."""
+        floors, cores = self._floors[device], self._cores[device]
+        factor = cores / floors if floors > cores * (1.0 + 1e-12) else 1.0
+        if factor == self._factor[device]:
+            return
+        self._factor[device] = factor
+        for act in self._floored[device].values():
+            if act.slot >= 0:
+                self._k.set_guarantee(self._state, act.slot, act.floor * factor, self.env.now)
+
+    def _integrate_reserved(self, x: int) -> None:
+        now = self.env.now
+        rate = float(self._rate[x])
+        if rate > 0.0:
+            share = min(float(self._reserved[x]) / rate, 1.0)
+            self._reserved_acc[x] += share * (now - float(self._reserved_at[x]))
+        self._reserved_at[x] = now
