@@ -50,8 +50,7 @@ def _check(n: int, least: int, what: str) -> None:
         raise TopologyError(f"{what} has {n} sites; allowed: {least} to {_MAX_SITES}")
 
 
-def _site(number: int, x_m: float, y_m: float) -> SitePlan:
-    return SitePlan(f"site{number}", lat=y_m / _DEGREE_M, lon=x_m / _DEGREE_M, kind="pop")
+_DRAWING_M = 40 * _DEGREE_M  # wider layouts are drawn smaller; lengths are given, not measured on the map
 
 
 def _plane(
@@ -62,7 +61,11 @@ def _plane(
     source: str = "generator",
 ) -> Topology:
     """Return sites at planar points; edges have length ``spacing_m``, or the planar distance where None."""
-    sites = tuple(_site(i + 1, x, y) for i, (x, y) in enumerate(points))
+    widest = max((abs(c) for point in points for c in point), default=0.0)
+    unit = _DEGREE_M * max(1.0, widest / _DRAWING_M)
+    sites = tuple(
+        SitePlan(f"site{i + 1}", lat=y / unit, lon=x / unit, kind="pop") for i, (x, y) in enumerate(points)
+    )
     edges = tuple(
         Edge(
             sites[i].id,
@@ -170,7 +173,7 @@ def _joined(points: Sequence[tuple[float, float]], pairs: set[tuple[int, int]]) 
 
 def _scatter(n: int, seed: int, side_m: float, kind: str) -> list[tuple[float, float]]:
     rng = stream(seed, 0, "topology", kind)
-    return [(float(x), float(y)) for x, y in rng.random((n, 2)) * side_m]
+    return [(float(x), float(y)) for x, y in (rng.random((n, 2)) - 0.5) * side_m]
 
 
 def random_geometric(n: int, seed: int, side_m: float = 1000e3, radius_m: float | None = None) -> Topology:
