@@ -4,5 +4,15 @@ from dssn_sim.runs.errors import FailureInfo, RunError
 from dssn_sim.runs.folder import RunFolder
 from dssn_sim.runs.progress import Progress, ProgressEvent
 from dssn_sim.runs.run import run_plan
+from dssn_sim.runs.sweep import SweepFolder, sweep
 
-__all__ = ["FailureInfo", "Progress", "ProgressEvent", "RunError", "RunFolder", "run_plan"]
+__all__ = [
+    "FailureInfo",
+    "Progress",
+    "ProgressEvent",
+    "RunError",
+    "RunFolder",
+    "SweepFolder",
+    "run_plan",
+    "sweep",
+]
