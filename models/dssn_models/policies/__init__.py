@@ -1,1 +1,1 @@
-"""policies"""
+"""Decisions that a user may replace: placement, routing, admission, queueing, technology."""
