@@ -39,4 +39,6 @@ def engines() -> pd.DataFrame:
         (name, e.title, e.weight, e.confidentiality, ", ".join(e.profiles()), ", ".join(e.parameters()))
         for name, e in sorted(REGISTRY.items())
     ]
-    return pd.DataFrame(rows, columns=["name", "title", "weight", "confidentiality", "profiles", "parameters"])
+    return pd.DataFrame(
+        rows, columns=["name", "title", "weight", "confidentiality", "profiles", "parameters"]
+    )

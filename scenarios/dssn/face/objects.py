@@ -1,41 +1,24 @@
-"""Policies given as Python objects: they travel inside the plan, pickled only if workers need it."""
+"""Policies given in Python: names go into the plan, objects travel beside it."""
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, get_args
+from dataclasses import replace
+from typing import Any, get_args
 
 from dssn_models.plan import Plan, PolicyPlan
 from dssn_models.policies.api import PolicyKind
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from dssn_sim.runs import Progress
-
-__all__ = ["SIMULATE", "simulate", "with_objects"]
-
-#: The backend of runs with policy objects, as ``run_plan`` wants it named.
-SIMULATE: Final = "dssn.face.objects:simulate"
+__all__ = ["with_policies"]
 
 
-@dataclass(frozen=True)
-class ObjectPolicyPlan(PolicyPlan):
-    """A policy plan that carries the policy itself."""
-
-    target: Any = None
-
-    def __repr__(self) -> str:
-        return f"ObjectPolicyPlan(kind={self.kind!r}, name={self.name!r})"
-
-
-class _FunctionPolicy:
-    """A plain ``decide`` function as a policy object."""
+class FunctionPolicy:
+    """A plain ``decide(view, now, rng)`` function as a policy object."""
 
     def __init__(self, kind: str, function: Callable[..., Any]) -> None:
         self.kind = kind
+        self.name = str(getattr(function, "__qualname__", "function"))
         self.function = function
 
     def decide(self, view: Any, now: float, rng: Any) -> Any:
@@ -43,8 +26,19 @@ class _FunctionPolicy:
         return self.function(view, now, rng)
 
 
-def with_objects(plan: Plan, policies: Mapping[str, Any], workers: int | None) -> Plan:
-    """Return the plan with these policies: names, objects with ``decide``, classes or functions.
+def with_policies(
+    plan: Plan, policies: Mapping[str, Any], workers: int | None
+) -> tuple[Plan, dict[str, Any]]:
+    """Return the plan with these policies named, and those that are objects.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan to change.
+    policies : mapping
+        Kind to name, :class:`PolicyPlan`, object with ``decide``, class, or function.
+    workers : int or None
+        With more than one, objects must be picklable.
 
     Raises
     ------
@@ -53,6 +47,7 @@ def with_objects(plan: Plan, policies: Mapping[str, Any], workers: int | None) -
     """
     kinds = get_args(PolicyKind)
     chosen: dict[str, PolicyPlan] = dict(plan.policies)
+    objects: dict[str, Any] = {}
     for kind, given in policies.items():
         if kind not in kinds:
             raise ValueError(f"no policy kind {kind!r}; there are {', '.join(kinds)}")
@@ -64,8 +59,9 @@ def with_objects(plan: Plan, policies: Mapping[str, Any], workers: int | None) -
             target = _as_policy(kind, given)
             if workers is not None and workers > 1:
                 _check_pickles(kind, target)
-            chosen[kind] = ObjectPolicyPlan(kind, f"python:{_name(given)}", {}, target)
-    return replace(plan, policies=chosen)
+            objects[kind] = target
+            chosen[kind] = PolicyPlan(kind, f"python:{_name(given)}")
+    return replace(plan, policies=chosen), objects
 
 
 def _as_policy(kind: str, given: Any) -> Any:
@@ -76,7 +72,7 @@ def _as_policy(kind: str, given: Any) -> Any:
     if hasattr(target, "decide"):
         return target
     if callable(target):
-        return _FunctionPolicy(kind, target)
+        return FunctionPolicy(kind, target)
     raise ValueError(f"{given!r} is no policy: it has no decide(view, now, rng) and cannot be called")
 
 
@@ -92,11 +88,3 @@ def _check_pickles(kind: str, target: Any) -> None:
             f"the {kind} policy cannot be sent to worker processes ({error}); use workers=1, or put its class "
             "into a module that can be imported"
         ) from error
-
-
-def simulate(plan: Plan, replication: int, progress: Progress | None = None) -> dict[str, pa.Table]:
-    """Run one replication with the policy objects of the plan."""
-    from dssn_sim.kernel import simulate as run_kernel
-
-    objects = {k: p.target for k, p in plan.policies.items() if isinstance(p, ObjectPolicyPlan)}
-    return run_kernel(plan, replication, progress, policies=objects)  # type: ignore[arg-type]

@@ -66,7 +66,20 @@ class Result:
         """The objectives with their verdicts: met, missed or undecided."""
         import pandas as pd
 
-        columns = ["text", "kpi", "cls", "stat", "bound", "direction", "met", "estimate", "low", "high", "key", "why"]
+        columns = [
+            "text",
+            "kpi",
+            "cls",
+            "stat",
+            "bound",
+            "direction",
+            "met",
+            "estimate",
+            "low",
+            "high",
+            "key",
+            "why",
+        ]
         return pd.DataFrame([v.as_dict() for v in self._folder.objectives], columns=columns)
 
     def kpi(self, name: str, stat: str | None = None, cls: str = "", part: str = "") -> float:

@@ -76,7 +76,9 @@ def run(
     )
     if folder.state == "failed":
         first = folder.failures[0] if folder.failures else {}
-        raise RunError(f"no replication finished: {first.get('type', '')}: {first.get('message', 'see log.jsonl')}")
+        raise RunError(
+            f"no replication finished: {first.get('type', '')}: {first.get('message', 'see log.jsonl')}"
+        )
     return Result(folder, plan, keep)
 
 

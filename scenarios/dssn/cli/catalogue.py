@@ -1,0 +1,314 @@
+"""Reading commands: list, show, check, schema, policies, engines, truth, requirements."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dssn.cli.exits import BACKEND, FAILED, INVALID, OK, CliError, guarded
+from dssn.cli.output import emit_json, heading, line, table
+
+__all__ = ["register"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Source = Annotated[str, typer.Argument(metavar="SCENARIO", help="Library name or path of a YAML file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--override", "-o", metavar="NAME", help="Apply a named override of the file; may be repeated."
+    ),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="PATH=VALUE", help="Set one value, last; may be repeated."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for name, function, panel in (
+        ("list", list_scenarios, "Look"),
+        ("show", show, "Look"),
+        ("check", check, "Look"),
+        ("schema", schema, "Look"),
+        ("policies", policies, "Look"),
+        ("engines", engines, "Look"),
+        ("truth", truth, "Trust"),
+        ("requirements", requirements, "Trust"),
+    ):
+        app.command(name, rich_help_panel=panel)(guarded(function))
+
+
+def list_scenarios(*, json: Json = False) -> None:
+    """List the scenarios that ship with the testbed, and the question each answers.
+
+    Example: [bold]dssn list[/bold], then [bold]dssn run metro[/bold].
+    """
+    from dssn.loading import list_library
+
+    rows = list_library()
+    if json:
+        emit_json([{"name": n, "title": t, "question": q} for n, t, q in rows])
+        return
+    table(["name", "title", "question"], rows)
+    line()
+    line("Run one with: dssn run NAME")
+
+
+def show(
+    scenario: Source, *, override: Overrides = None, sets: Sets = None, yaml: bool = typer.Option(
+        False, "--yaml", help="Print the merged scenario as YAML."  # noqa: FBT003
+    ), json: Json = False,
+) -> None:  # fmt: skip
+    """Show what a scenario holds after imports, overrides and --set.
+
+    Examples: [bold]dssn show metro[/bold]; [bold]dssn show metro --yaml > mine.yaml[/bold];
+    [bold]dssn show metro --override busy --json[/bold].
+    """
+    from dssn.face.scenario import load
+
+    sc = load(scenario, overrides=override or (), set=sets or ())
+    if yaml:
+        line(sc.yaml.rstrip("\n"))
+        return
+    facts = _facts(sc)
+    if json:
+        emit_json(facts)
+        return
+    heading(f"{sc.name}: {sc.title}")
+    if sc.question:
+        line(sc.question)
+    line()
+    table(
+        ["part", "content"],
+        [(k, _words(v)) for k, v in facts.items() if k not in ("name", "title", "question") and v],
+    )
+
+
+def _facts(sc: Any) -> dict[str, Any]:
+    plan = sc.plan
+    from dssn.report.numbers import show as quantity
+
+    def count(values: list[str]) -> dict[str, int]:
+        return {v: values.count(v) for v in dict.fromkeys(values)}
+
+    return {
+        "name": sc.name,
+        "title": sc.title,
+        "question": sc.question,
+        "hash": sc.hash,
+        "sites": len(plan.network.sites),
+        "links": count([("access " if link.access else "") + link.technology for link in plan.network.links]),
+        "nodes": count([f"{n.role} {n.size}" for n in plan.nodes]),
+        "services": count([s.kind for s in plan.services]),
+        "assets": len(plan.assets),
+        "classes": [c.id for c in plan.classes],
+        "streams": {
+            s.id: f"{s.cls}, {s.arrivals.kind}, {'+'.join(t.engine for t in s.steps)}" for s in plan.streams
+        },
+        "policies": {k: p.name for k, p in plan.policies.items()},
+        "faults": [
+            f"{f.kind} {f.target} at {quantity(f.at_s, 's')} for {quantity(f.duration_s, 's')}"
+            for f in plan.faults
+        ],
+        "objectives": [
+            f"{o.kpi}{' of ' + o.cls if o.cls else ''} {'at most' if o.direction == 'max' else 'at least'} {o.bound:g} (SI)"
+            for o in plan.objectives
+        ],
+        "overrides": sorted((sc._loaded.scenario.overrides or {}).keys())
+        if hasattr(sc._loaded.scenario, "overrides")
+        else [],
+        "horizon": quantity(plan.run.horizon_s, "s"),
+        "warm-up": quantity(plan.run.warmup_s, "s"),
+        "replications": plan.run.replications,
+        "seed": plan.run.seed,
+    }
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{k}: {v}" if isinstance(v, str) else f"{v} {k}" for k, v in value.items())
+    if isinstance(value, list):
+        return (
+            "\n".join(str(v) for v in value)
+            if any(" " in str(v) for v in value)
+            else ", ".join(map(str, value))
+        )
+    return str(value)
+
+
+def check(
+    files: Annotated[list[str], typer.Argument(metavar="SCENARIO...", help="Library names or paths.")],
+    *,
+    override: Overrides = None,
+    sets: Sets = None,
+    json: Json = False,
+) -> None:
+    """Check scenarios: print every problem at once, with file, line and column; run nothing.
+
+    Exit code 3 if there is a problem; warnings (codes W...) alone give 0.
+
+    Examples: [bold]dssn check mine.yaml[/bold]; [bold]dssn check scenarios/*.yaml --json[/bold].
+    """
+    from dssn.face.scenario import load
+    from dssn.problems import Problem, Problems
+
+    found: list[Problem] = []
+    for file in files:
+        try:
+            sc = load(file, overrides=override or (), set=sets or ())
+            problems = sc.check()
+            found += problems
+            if not any(not p.is_warning for p in problems):
+                _ = sc.plan  # compiling finds what the rules cannot see
+        except Problems as error:
+            found += error.problems
+    errors = [p for p in found if not p.is_warning]
+    if json:
+        emit_json({"ok": not errors, "problems": [p.to_json() for p in found]})
+    else:
+        for problem in found:
+            line(problem.render())
+        names = files[0] if len(files) == 1 else f"{len(files)} scenarios"
+        count = f"{len(errors)} problem{'s' if len(errors) != 1 else ''}"
+        warned = f", {len(found) - len(errors)} warnings" if len(found) > len(errors) else ""
+        print(f"{names}: {'ok' if not found else count + warned}", file=sys.stderr)
+    raise typer.Exit(INVALID if errors else OK)
+
+
+def schema(*, out: Annotated[Path | None, typer.Option("--out", help="Write to a file.")] = None) -> None:
+    """Print the JSON schema of scenario files, for completion in editors.
+
+    Example: [bold]dssn schema --out dssn.schema.json[/bold], then put
+    [bold]# yaml-language-server: $schema=dssn.schema.json[/bold] on the first line of a scenario.
+    """
+    import json
+
+    from dssn.schema import json_schema
+
+    text = json.dumps(json_schema(), indent=2, ensure_ascii=False)
+    if out is None:
+        line(text)
+    else:
+        out.write_text(text + "\n", encoding="utf-8")
+        line(f"wrote {out}")
+
+
+def policies(*, json: Json = False) -> None:
+    """List the policies: kind, name and where each comes from.
+
+    A scenario names one under [bold]policies:[/bold], or [bold]module:object[/bold] of your own
+    (see [bold]dssn new policy[/bold]).
+    """
+    from dssn_models.policies.registry import available
+
+    found = available()
+    if json:
+        emit_json([{"kind": p.kind, "name": p.name, "origin": p.origin, "doc": p.doc} for p in found])
+        return
+    table(
+        ["kind", "name", "origin", "what it does"],
+        [(p.kind, p.name, p.origin, p.doc.split("\n", 1)[0]) for p in found],
+    )
+
+
+def engines(*, json: Json = False) -> None:
+    """List the engines: what each computes, how heavy it is, what leaves the owner.
+
+    Example: [bold]dssn engines --json[/bold] also gives the parameters with unit and default.
+    """
+    from dssn_models.engines.registry import REGISTRY
+
+    if json:
+        emit_json(
+            [
+                {
+                    "name": n, "title": e.title, "weight": e.weight, "confidentiality": e.confidentiality,
+                    "profiles": list(e.profiles()),
+                    "parameters": {
+                        k: {"default": d, "unit": u, "meaning": m} for k, (d, u, m) in e.parameters().items()
+                    },
+                }
+                for n, e in sorted(REGISTRY.items())
+            ]
+        )  # fmt: skip
+        return
+    table(
+        ["name", "title", "weight", "confidentiality", "profiles"],
+        [
+            (n, e.title, e.weight, e.confidentiality, ", ".join(e.profiles()))
+            for n, e in sorted(REGISTRY.items())
+        ],
+    )
+
+
+def truth(
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="Shorter runs, wider intervals.")] = False,
+    json: Json = False,
+) -> None:
+    """Compare the simulator with closed forms (M/M/1, Erlang B, Jackson ...) and print the truth table.
+
+    Each row: the formula's value, the simulated value, its 99 % interval, and whether they agree.
+    Exit code 4 if one does not.
+    """
+    try:
+        from dssn_sim import truth as room
+    except ImportError as error:
+        raise CliError(f"the truth table is not part of this installation ({error})", BACKEND) from error
+    rows = _truth_rows(room, quick=quick)
+    if json:
+        emit_json(rows)
+    else:
+        columns = list(rows[0]) if rows else []
+        table(columns, [[_cell(r[c]) for c in columns] for r in rows])
+    if any(r.get("ok") in (False, "no", "off") for r in rows):
+        raise typer.Exit(FAILED)
+
+
+def _truth_rows(room: Any, *, quick: bool) -> list[dict[str, Any]]:
+    raise CliError("the truth table is not available yet", BACKEND)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def requirements(
+    *,
+    write: Annotated[
+        bool, typer.Option("--write", help="Also write docs/coverage.md (in a checkout of the sources).")
+    ] = False,
+    missing: Annotated[bool, typer.Option("--missing", help="Only those without a test.")] = False,
+    json: Json = False,
+) -> None:
+    """Show which requirements have a test, found by their marks in the sources of the tests.
+
+    Works in a checkout: it reads docs/requirements.csv and tests/.
+    """
+    from dssn.report.requirements import coverage, find_root, summary, write_coverage
+
+    root = find_root(Path.cwd())
+    if root is None:
+        raise CliError("no checkout here: docs/requirements.csv and tests/ are needed; change to its folder")
+    rows = coverage(root)
+    if write:
+        line(f"wrote {write_coverage(root, rows)}")
+    shown = [r for r in rows if not (missing and r.tests)]
+    if json:
+        emit_json([r.as_dict() for r in shown])
+        return
+    table(
+        ["id", "title", "layer", "mode", "priority", "tests"],
+        [
+            (r.id, r.title, r.layer, r.mode, r.priority, str(len(r.tests)) if r.tests else "not yet")
+            for r in shown
+        ],
+    )
+    line()
+    line(summary(rows))

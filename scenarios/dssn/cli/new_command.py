@@ -1,0 +1,101 @@
+"""``dssn new policy`` and ``dssn new scenario``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from dssn.cli.exits import USAGE, CliError, guarded
+from dssn.cli.output import line
+
+__all__ = ["register"]
+
+_KINDS: Final = ("placement", "routing", "admission", "queueing", "technology")
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group to the application."""
+    new = typer.Typer(
+        no_args_is_help=True,
+        help="Write a starting point: a policy of your own with its test, or a scenario to change.",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    new.command("policy")(guarded(policy))
+    new.command("scenario")(guarded(scenario))
+    app.add_typer(new, name="new", rich_help_panel="Extend")
+
+
+def policy(
+    name: Annotated[str, typer.Argument(help="Lower case with underscores; becomes the module's name.")],
+    *,
+    kind: Annotated[str, typer.Option("--kind", help=f"One of {', '.join(_KINDS)}.")] = "placement",
+    folder: Annotated[Path, typer.Option("--dir", help="Where to write.")] = Path(),
+) -> None:
+    """Write a working policy and its test: NAME.py and test_NAME.py.
+
+    Run it with [bold]dssn run metro --set policies.KIND=NAME:CLASS[/bold] from the same folder; the last lines
+    printed show the exact command.
+
+    Example: [bold]dssn new policy greenest --kind placement[/bold]
+    """
+    if not _NAME.match(name):
+        raise CliError(
+            f"policy name {name!r}: allowed are lower-case letters, digits and underscores, a letter first",
+            USAGE,
+        )
+    if kind not in _KINDS:
+        raise CliError(f"--kind {kind}: allowed are {', '.join(_KINDS)}", USAGE)
+    from dssn_models.policies import template
+
+    module, test, reference = _texts(template, name, kind)
+    files = {folder / f"{name}.py": module, folder / f"test_{name}.py": test}
+    for path in files:
+        if path.exists():
+            raise CliError(f"{path} exists already; choose another name or folder", USAGE)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, text in files.items():
+        path.write_text(text, encoding="utf-8")
+        line(f"wrote {path}")
+    line()
+    where = "" if folder == Path() else f"cd {folder} && "
+    line(f"Test it:  {where}python -m pytest test_{name}.py")
+    line(f"Use it:   {where}dssn run metro --set policies.{kind}={reference}")
+
+
+def _texts(template: Any, name: str, kind: str) -> tuple[str, str, str]:
+    raise CliError("the policy template is not available", USAGE)
+
+
+def scenario(
+    name: Annotated[str, typer.Argument(help="Name of the new file, with or without .yaml.")],
+    *,
+    source: Annotated[
+        str, typer.Option("--from", metavar="SCENARIO", help="Which scenario to copy.")
+    ] = "metro",
+) -> None:
+    """Copy a scenario of the library to a file of your own.
+
+    Imports of presets stay as they are: they resolve from anywhere.
+
+    Example: [bold]dssn new scenario mine --from metro[/bold], then [bold]dssn check mine.yaml[/bold] and
+    [bold]dssn run mine.yaml[/bold].
+    """
+    from dssn.loading.library import find
+    from dssn.problems import Problem, Problems
+
+    target = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+    if target.exists():
+        raise CliError(f"{target} exists already; choose another name", USAGE)
+    found = find(source)
+    if isinstance(found, Problem):
+        raise Problems([found])
+    text = found.read_text(encoding="utf-8")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    line(f"wrote {target}")
+    line(f"Check it: dssn check {target}")
+    line(f"Run it:   dssn run {target}")

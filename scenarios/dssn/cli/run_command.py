@@ -1,0 +1,273 @@
+"""``dssn run`` and ``dssn report``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dssn.cli.catalogue import Json, Overrides, Sets, Source
+from dssn.cli.exits import BACKEND, FAILED, USAGE, CliError, complain, guarded
+from dssn.cli.output import emit_json, heading, line, table
+from dssn.cli.progress import Watcher
+
+if TYPE_CHECKING:
+    from dssn.report.data import RunData
+    from dssn_sim.runs import RunFolder
+
+__all__ = ["choose_folder", "register", "say_if_compiling"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("run", rich_help_panel="Run")(guarded(run))
+    app.command("report", rich_help_panel="Run")(guarded(report))
+
+
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Worker processes [default: by size, at most one a core]."),
+]
+
+
+def run(
+    scenario: Source,
+    *,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder [default: runs/NAME-N].")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Root of all random streams.")] = None,
+    replications: Annotated[
+        int | None, typer.Option("--replications", "-n", min=1, max=10000, help="Independent repetitions.")
+    ] = None,
+    workers: Workers = None,
+    override: Overrides = None,
+    sets: Sets = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the finished replications of an interrupted run in --out.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is in --out.")] = False,
+    plots: Annotated[bool, typer.Option("--plots", help="Also write every figure as PNG and SVG.")] = False,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Also write trace.json for ui.perfetto.dev.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress, no table; only the report's path.")
+    ] = False,
+    crypto: Annotated[
+        str, typer.Option("--crypto", help="tables: costs from tables; real: reserved for a later version.")
+    ] = "tables",
+    json: Json = False,
+) -> None:
+    """Simulate a scenario: from order to bill, in virtual time, with several replications.
+
+    Ends with the key figures and their intervals, the answer in words, and the path of report.html.
+    Same scenario and seed give the same tables, on any number of workers.
+
+    Examples:
+
+      [bold]dssn run metro[/bold]
+
+      [bold]dssn run exchange-peak-day --replications 5 --out runs/peak[/bold]
+
+      [bold]dssn run metro --override busy --set run.horizon="1 h" --seed 7[/bold]
+
+      [bold]dssn run mine.yaml --out runs/mine --resume[/bold]   (after an interruption)
+    """
+    if crypto == "real":
+        raise CliError(
+            "--crypto real is not part of this version; runs charge costs from tables (--crypto tables)",
+            BACKEND,
+        )
+    if crypto != "tables":
+        raise CliError(f"--crypto {crypto}: allowed are tables and real", USAGE)
+    from dssn.face.scenario import load
+
+    sc = load(scenario, overrides=override or (), set=sets or ())
+    _refuse_if_wrong(sc)
+    folder_path = choose_folder(out, sc.name, resume=resume)
+    plan = sc.plan
+    from dssn_sim.runs import run_plan
+
+    say_if_compiling(quiet=quiet or json)
+    with Watcher(replications or plan.run.replications, quiet=quiet or json) as watch:
+        folder = run_plan(
+            plan, folder_path, sc.yaml, replications, workers, seed, resume, watch, overwrite=overwrite
+        )
+    if folder.state == "failed":
+        _say_failures(folder)
+        raise typer.Exit(FAILED)
+    from dssn.report.html import write_report
+
+    path = write_report(folder.path, plots=plots, plan=plan)
+    if trace:
+        from dssn.report.trace import write_trace
+
+        write_trace(folder.path)
+    _finish(folder, plan, path, json=json, quiet=quiet)
+
+
+def _refuse_if_wrong(sc: Any) -> None:
+    from dssn.problems import Problems
+
+    problems = sc.check()
+    errors = [p for p in problems if not p.is_warning]
+    if errors:
+        raise Problems(problems)
+    for problem in problems:
+        print(problem.render(), file=sys.stderr)
+
+
+def choose_folder(out: Path | None, name: str, *, resume: bool) -> Path:
+    """Return the run folder: the one asked for, else the first free ``runs/NAME-N`` (the last one to resume)."""
+    if out is not None:
+        return out
+    base = Path("runs")
+    taken = []
+    for path in base.glob(f"{name}-*"):
+        number = path.name[len(name) + 1 :]
+        if number.isdigit():
+            taken.append(int(number))
+    if resume and taken:
+        return base / f"{name}-{max(taken)}"
+    return base / f"{name}-{max(taken, default=0) + 1}"
+
+
+def say_if_compiling(*, quiet: bool) -> None:
+    """Compile the data plane before the clock runs, and say so if it was not compiled before."""
+    try:
+        from dssn_sim.dataplane import compiled
+    except ImportError:
+        return
+    folder = compiled.cache_folder()
+    if any(folder.rglob("*.nbi")):
+        return
+    if not quiet:
+        print("dssn: compiling the data plane (first run only)", file=sys.stderr, flush=True)
+    compiled.warm_up()
+
+
+def _say_failures(folder: RunFolder) -> None:
+    for failure in folder.failures:
+        complain(f"replication {failure['replication']} failed: {failure['type']}: {failure['message']}")
+    complain(f"details: {folder.path / 'log.jsonl'}")
+
+
+def _finish(folder: RunFolder, plan: Any, report_path: Path, *, json: bool, quiet: bool) -> None:
+    if json:
+        emit_json(_as_json(folder, report_path))
+    elif quiet:
+        line(str(report_path))
+    else:
+        from dssn.report.data import RunData
+
+        _print_result(folder, RunData.open(folder.path, plan), report_path)
+    if folder.state == "partial":
+        _say_failures(folder)
+        raise typer.Exit(FAILED)
+
+
+def _as_json(folder: RunFolder, report_path: Path) -> dict[str, Any]:
+    return {
+        "folder": str(folder.path),
+        "report": str(report_path),
+        "state": folder.state,
+        "scenario": folder.run["scenario"],
+        "seed": folder.run["seed"],
+        "replications": folder.run["replications"],
+        "wall_s": folder.run["wall_s"],
+        "kpis": [k.as_dict() for k in folder.kpis],
+        "objectives": [v.as_dict() for v in folder.objectives],
+        "failures": folder.failures,
+    }
+
+
+def _print_result(folder: RunFolder, data: RunData, report_path: Path) -> None:
+    from dssn.report.answer import answer, warnings
+    from dssn.report.numbers import headline, show, show_interval, statistic, subject, title
+
+    kpis, verdicts = folder.kpis, folder.objectives
+    info = folder.run["scenario"]
+    heading(f"{info['name']}: {info['title']}")
+    if info["question"]:
+        line(info["question"])
+    line()
+    rows = []
+    for k in headline(kpis):
+        verdict = next((v for v in verdicts if v.key == k.key), None)
+        bound = (
+            ""
+            if verdict is None
+            else f"{'≤' if verdict.direction == 'max' else '≥'} {show(verdict.bound, k.unit)}"
+        )
+        rows.append(
+            (
+                title(k.name),
+                subject(k),
+                statistic(k.stat),
+                show(k.estimate, k.unit),
+                show_interval(k),
+                bound,
+                k.met,
+            )
+        )
+    table(
+        [
+            "figure",
+            "of",
+            "statistic",
+            "value",
+            f"{show(data.confidence, 'share')} interval",
+            "objective",
+            "verdict",
+        ],
+        rows,
+        right=["value"],
+    )
+    line()
+    for sentence in answer(data, kpis, verdicts):
+        line(sentence)
+    for text in warnings(data, kpis):
+        line(f"Note: {text}")
+    line()
+    n = len(data.replications)
+    wall = folder.run["wall_s"]
+    line(
+        f"{n} replication{'s' if n != 1 else ''}, seed {folder.run['seed']}, {wall:.1f} s. Tables: {folder.path}/tables"
+    )
+    line(f"Report: {report_path}")
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, for example runs/metro-1.")],
+    *,
+    plots: Annotated[
+        bool, typer.Option("--plots", help="Also write every figure as PNG and SVG to RUN/plots.")
+    ] = False,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Also write trace.json for ui.perfetto.dev.")
+    ] = False,
+    compress: Annotated[bool, typer.Option("--gzip", help="Write the trace as trace.json.gz.")] = False,
+    json: Json = False,
+) -> None:
+    """Write report.html of a run again, and on request its figures and a trace.
+
+    Examples: [bold]dssn report runs/metro-1 --plots[/bold]; [bold]dssn report runs/metro-1 --trace --gzip[/bold].
+    """
+    from dssn.report.html import write_report
+    from dssn_sim.runs import RunFolder
+
+    found = RunFolder.open(folder)
+    _ = found.summary  # says in words if the run is not finished
+    written = {"report": str(write_report(folder, plots=plots))}
+    if plots:
+        written["plots"] = str(folder / "plots")
+    if trace or compress:
+        from dssn.report.trace import write_trace
+
+        written["trace"] = str(write_trace(folder, gzip=compress))
+    if json:
+        emit_json(written)
+    else:
+        for what, path in written.items():
+            line(f"{what.capitalize()}: {path}")
