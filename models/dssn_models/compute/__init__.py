@@ -1,1 +1,1 @@
-"""compute"""
+"""Compute: node forms and sizes, simulated TEE profiles, paging cliff, accelerators."""

@@ -8,6 +8,7 @@ The shells turn a step into an activity graph (see ``docs/design/activities.md``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -50,6 +51,9 @@ class Step:
         Class of the bytes: ``protocol`` | ``result`` | ``raw`` (only data packages and plain APIs).
     in_enclave : bool
         Work runs inside the TEE (slowdown and paging apply).
+    cores : float
+        Cores of a role that this step can use at most (1 for a serial part: Amdahl); infinity
+        where only the role's need bounds it.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Step:
     accelerable: float = 0.0
     data: str = "protocol"
     in_enclave: bool = False
+    cores: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
