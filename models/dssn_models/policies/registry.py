@@ -72,7 +72,7 @@ class PolicyError(ValueError):
     ----------
     code : str
         ``unknown`` (no such name), ``import`` (module or object not found), ``kind`` (decides another
-        kind of question), ``signature`` (not ``decide(view, now, rng)``), ``option`` (unknown, or a bad value).
+        kind of question), ``signature`` (not ``decide(view, now, rng)``), ``option``.
     found, allowed : str
         What was asked for, and what there is.
     hint : str
