@@ -40,7 +40,8 @@ def test_links_of_planes_and_access():
         tp.line(3, 10e3), PLANES, [attach("a", "site1", up=1e8, down=5e8), attach("a", "site3", "otn")]
     )
     assert [k.id for k in net.links] == [
-        "otn:site1--site2", "otn:site2--site3", "ip:site1--site2", "ip:site2--site3", "access:a", "access:a#2",
+        "otn:site1--site2", "otn:site2--site3", "ip:site1--site2", "ip:site2--site3",
+        "access:a", "access:a#2",
     ]  # fmt: skip
     assert [k.index for k in net.links] == list(range(6))
     assert net.links[0].rate_ab_bps == 400e9, "core edges carry the core rate"

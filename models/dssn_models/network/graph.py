@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from dssn_models.plan import SitePlan
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["Edge", "Topology", "TopologyError"]
 
@@ -81,6 +83,8 @@ class Topology:
 
     def graph(self) -> nx.MultiGraph[str]:
         """Return a networkx multigraph: edge attribute ``length_m``, key the edge's index."""
+        import networkx as nx  # costs 0.4 s of start-up, so it is loaded where it is used
+
         g: nx.MultiGraph[str] = nx.MultiGraph()
         g.add_nodes_from(s.id for s in self.sites)
         for i, e in enumerate(self.edges):

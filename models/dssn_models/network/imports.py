@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any, Final
 
 from dssn_models.network.geo import great_circle_m
 from dssn_models.network.graph import Edge, Topology, TopologyError
 from dssn_models.plan import SitePlan
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["DEFAULT_LENGTH_M", "from_graphml", "from_networkx", "from_topohub", "topohub_names"]
 
@@ -118,6 +119,8 @@ def from_networkx(
     default_length_m : float
         Length of an edge where neither a length nor positions are known.
     """
+    import networkx as nx  # costs 0.4 s of start-up, so it is loaded where it is used
+
     if graph.number_of_nodes() == 0:
         raise TopologyError("the graph has no nodes")
     undirected = nx.MultiGraph(graph) if graph.is_multigraph() else nx.Graph(graph)
@@ -182,6 +185,8 @@ def from_graphml(
     TopologyError
         If the text is no GraphML, has a document type declaration (entity expansion), or no nodes.
     """
+    import networkx as nx
+
     if len(text) > _MAX_TEXT:
         raise TopologyError(f"GraphML text of {len(text)} characters; allowed: at most {_MAX_TEXT}")
     data = text.encode() if isinstance(text, str) else text
@@ -244,6 +249,7 @@ def from_topohub(name: str, *, default_length_m: float = 300e3) -> Topology:
         Length of every link where the source has drawing coordinates only
         (``length_meaningful`` is then False).
     """
+    import networkx as nx
     import topohub
 
     key = _resolve(name)

@@ -18,13 +18,14 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from itertools import combinations
-from typing import Any, Final
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any, Final
 
 from dssn_models.network.geo import bearing_deg, great_circle_m
 from dssn_models.network.graph import Edge, Topology
 from dssn_models.plan import SitePlan
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["CLUSTER_HUB", "CORE", "CROSS_BORDER", "REGIONS", "china"]
 
@@ -165,6 +166,8 @@ class _Builder:
 
     def _ducts(self) -> dict[tuple[str, str], str]:
         """Pair edges that share a duct out of a site, narrowest angle first; no duct may cut the graph."""
+        import networkx as nx
+
         graph: nx.Graph[str] = nx.Graph(list(self.tiers))
         result: dict[tuple[str, str], str] = {}
         for _, e, f, site in sorted(self._leaving()):
@@ -205,6 +208,8 @@ def china(cities: bool = True) -> Topology:  # noqa: FBT001 - the option of the 
     Topology
         Lengths are great circles; ``build_network`` applies the detour factor.
     """
+    import networkx as nx  # costs 0.4 s of start-up, so it is loaded where it is used
+
     sites = _sites(cities=cities)
     build = _Builder(sites)
     capitals = [s.id for s in sites if s.kind == "province_capital"]

@@ -15,8 +15,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import dijkstra
 
 from dssn_models.network.search import Arc, Path, disjoint_paths, k_shortest_paths, path_to, shortest_tree
 from dssn_models.network.technologies import TECHNOLOGIES
@@ -424,14 +422,17 @@ def rtt_matrix(network: NetworkPlan, technology: str | None = None) -> npt.NDArr
     ndarray of shape (sites, sites)
         Infinity where the plane does not connect; rows and columns in the order of ``network.sites``.
     """
+    from scipy.sparse import csr_matrix  # costs 0.3 s of start-up, so it is loaded where it is used
+    from scipy.sparse.csgraph import dijkstra
+
     name = technology if technology is not None else network.routing.default_technology
     n, index = len(network.sites), network.site_index
     best: dict[tuple[int, int], float] = {}
     for link in network.links:
         if link.access or link.technology != name:
             continue
-        pair = (index[link.a], index[link.b])
-        for key in (pair, pair[::-1]):
+        i, j = index[link.a], index[link.b]
+        for key in ((i, j), (j, i)):
             # csgraph drops explicit zeros; a femtosecond keeps the edge.
             best[key] = min(best.get(key, np.inf), max(link.delay_s, 1e-15))
     rows, columns = (np.array([k[i] for k in best], dtype=np.int64) for i in (0, 1))

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 __all__ = [
     "ACCESS_PRICE_SHARE",
@@ -235,7 +235,7 @@ def _make(
     framing = FRAMINGS[name]
     overhead = Constant("overhead", framing.overhead, "1", f"computed: {framing.arithmetic}", "read")
     sources = (*constants, overhead, *(() if any(c.name == "per_km_s" for c in constants) else (_FIBRE,)))
-    numbers = {c.name: c.value for c in sources}
+    numbers: dict[str, Any] = {c.name: c.value for c in sources}
     return Technology(
         name=name, title=title, isolation=isolation, rates=rates, shared=shared, sources=sources, **numbers
     )  # fmt: skip

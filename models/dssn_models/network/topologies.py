@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-import networkx as nx
 import numpy as np
 
 from dssn_models.network.geo import EARTH_RADIUS_M
@@ -43,11 +42,17 @@ __all__ = [
 
 _DEGREE_M = math.pi * EARTH_RADIUS_M / 180
 _MAX_SITES = 20_000
+_MAX_EDGES = 500_000
 
 
 def _check(n: int, least: int, what: str) -> None:
     if not least <= n <= _MAX_SITES:
         raise TopologyError(f"{what} has {n} sites; allowed: {least} to {_MAX_SITES}")
+
+
+def _check_edges(count: float, what: str) -> None:
+    if not count <= _MAX_EDGES:
+        raise TopologyError(f"{what} has about {count:.0f} edges; allowed: at most {_MAX_EDGES}")
 
 
 _DRAWING_M = 40 * _DEGREE_M  # wider layouts are drawn smaller; lengths are given, not measured on the map
@@ -154,6 +159,8 @@ def tree(depth: int, branching: int, spacing_m: float = 20e3) -> Topology:
 
 def _joined(points: Sequence[tuple[float, float]], pairs: set[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return the pairs plus the shortest further ones that make the graph connected."""
+    import networkx as nx
+
     g: nx.Graph[int] = nx.Graph()
     g.add_nodes_from(range(len(points)))
     g.add_edges_from(pairs)
@@ -187,6 +194,9 @@ def random_geometric(n: int, seed: int, side_m: float = 1000e3, radius_m: float 
     radius = (
         radius_m if radius_m is not None else 1.2 * side_m * math.sqrt(math.log(max(n, 2)) / (math.pi * n))
     )
+    _check_edges(n * (n - 1) / 2 * min(1.0, math.pi * (radius / side_m) ** 2), "random geometric graph")
+    import networkx as nx
+
     g = nx.random_geometric_graph(n, radius, pos=dict(enumerate(points)))
     return _plane("random_geometric", points, _joined(points, set(g.edges)), None)
 
@@ -204,6 +214,7 @@ def waxman(n: int, seed: int, side_m: float = 1000e3, alpha: float = 0.4, beta: 
     d = np.hypot(xy[:, None, 0] - xy[:, 0], xy[:, None, 1] - xy[:, 1])
     chance = alpha * np.exp(-d / (beta * side_m * math.sqrt(2)))
     hit = np.triu(stream(seed, 0, "topology", "waxman", "edges").random((n, n)) < chance, 1)
+    _check_edges(int(hit.sum()), "Waxman graph")
     return _plane("waxman", points, _joined(points, {(int(i), int(j)) for i, j in np.argwhere(hit)}), None)
 
 
@@ -212,7 +223,10 @@ def barabasi_albert(n: int, seed: int, links_per_site: int = 2, side_m: float = 
     _check(n, 2, "Barabasi-Albert graph")
     if not 1 <= links_per_site < n:
         raise TopologyError(f"{links_per_site} links per site; allowed: 1 to {n - 1}")
+    _check_edges(n * links_per_site, "Barabasi-Albert graph")
     points = _scatter(n, seed, side_m, "barabasi_albert")
+    import networkx as nx
+
     g = nx.barabasi_albert_graph(n, links_per_site, seed=seed)
     return _plane("barabasi_albert", points, _joined(points, set(g.edges)), None)
 
