@@ -6,7 +6,7 @@ what the engine says of itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from pydantic import Field, GetJsonSchemaHandler, ModelWrapValidatorHandler, ValidationError, model_validator
@@ -19,21 +19,17 @@ from dssn.schema.errors import CHOICE, TYPE, UNKNOWN_KEY, Line, choice, error, l
 from dssn.schema.quantities import distribution_schema, parse_distribution
 from dssn.schema.selectors import Place
 from dssn_models.dist import Dist
+from dssn_models.engines.registry import REGISTRY
 from dssn_models.units import KINDS
 
 __all__ = ["Job", "JobParameter", "parse_parameter"]
 
 JobParameter = Dist | float | str | bool
 
-try:
-    from dssn_models.engines import REGISTRY
-except ImportError:  # the engines are being written; until then no parameter is checked
-    REGISTRY: dict[str, Any] = {}  # type: ignore[no-redef]
-
 _OWN: Final = ("id", "engine", "profile", "after", "place")
 
 
-def parse_parameter(value: object, default: Any, kind: str) -> JobParameter:
+def parse_parameter(value: object, default: Any, kind: str, words: Sequence[str] = ()) -> JobParameter:
     """Return an engine parameter in the form its default has.
 
     Parameters
@@ -44,6 +40,8 @@ def parse_parameter(value: object, default: Any, kind: str) -> JobParameter:
         The engine's default; its type decides what is accepted.
     kind : str
         Unit kind of a number, '' for a plain one.
+    words : sequence of str
+        Allowed words of a parameter that is a word; empty: any.
     """
     if isinstance(default, bool):
         if not isinstance(value, bool):
@@ -51,7 +49,13 @@ def parse_parameter(value: object, default: Any, kind: str) -> JobParameter:
         return value
     if isinstance(default, str):
         if not isinstance(value, str):
-            raise error(TYPE, f"{shorten(value)} where a word is due", f"a word such as {default!r}")
+            raise error(
+                TYPE,
+                f"{shorten(value)} where a word is due",
+                ", ".join(words) or f"a word such as '{default}'",
+            )
+        if words and value not in words:
+            raise choice(value, list(words), "allowed here")
         return value
     return parse_distribution(value, kind if kind in KINDS else "")
 
@@ -62,13 +66,11 @@ def _read(raw: Mapping[Any, Any]) -> tuple[dict[str, JobParameter], list[Line]]:
     extra = {key: value for key, value in raw.items() if key not in _OWN}
     if not isinstance(engine, str):
         return {}, []  # the missing or mistyped engine is reported by the field itself
-    if not REGISTRY:
-        return dict(extra), []
     if engine not in REGISTRY:
         return {}, [line(choice(engine, list(REGISTRY), "an engine"), "engine", found=engine)]
-    known = REGISTRY[engine].parameters()
+    known, words = REGISTRY[engine].parameters(), REGISTRY[engine].choices()
     lines: list[Line] = []
-    params: dict[str, JobParameter] = Field(default_factory=dict)
+    params: dict[str, JobParameter] = {}
     for key, value in extra.items():
         if key not in known:
             what = f"a parameter of {engine}"
@@ -76,7 +78,7 @@ def _read(raw: Mapping[Any, Any]) -> tuple[dict[str, JobParameter], list[Line]]:
             continue
         default, kind, _ = known[key]
         try:
-            params[key] = parse_parameter(value, default, kind)
+            params[key] = parse_parameter(value, default, kind, words.get(key, ()))
         except PydanticCustomError as exc:
             lines.append(line(exc, key, found=value))
         except ValidationError as exc:
@@ -136,7 +138,13 @@ class Job(Model):
             {
                 "if": {"properties": {"engine": {"const": name}}, "required": ["engine"]},
                 "then": {
-                    "properties": {**own, **{k: _describe(*v) for k, v in engine.parameters().items()}},
+                    "properties": {
+                        **own,
+                        **{
+                            k: _describe(*v, engine.choices().get(k, ()))
+                            for k, v in engine.parameters().items()
+                        },
+                    },
                     "additionalProperties": False,
                 },
             }
@@ -145,9 +153,10 @@ class Job(Model):
         return out
 
 
-def _describe(default: Any, kind: str, meaning: str) -> dict[str, Any]:
+def _describe(default: Any, kind: str, meaning: str, words: Sequence[str]) -> dict[str, Any]:
     if isinstance(default, bool):
         return {"type": "boolean", "default": default, "description": meaning}
     if isinstance(default, str):
-        return {"type": "string", "default": default, "description": meaning}
+        limits = {"enum": list(words)} if words else {}
+        return {"type": "string", "default": default, "description": meaning, **limits}
     return {**distribution_schema(kind), "description": meaning}

@@ -26,6 +26,7 @@ __all__ = [
     "SiteSpec",
     "Technology",
     "Topology",
+    "TreeTopology",
 ]
 
 Technology = Literal["otn", "ptn", "spn", "pon", "ip", "cmnet", "sdwan"]
@@ -75,10 +76,22 @@ class MeshTopology(Model):
     """Distance of neighbours."""
 
 
-class RandomTopology(Model):
-    """Sites at random in a square, linked to those near; made connected."""
+class TreeTopology(Model):
+    """A balanced tree; ``site1`` is the root."""
 
-    kind: Literal["random_geometric"]
+    kind: Literal["tree"]
+    depth: Annotated[int, Field(strict=True, ge=1, le=10)]
+    """Levels below the root."""
+    branching: Annotated[int, Field(strict=True, ge=1, le=50)]
+    """Children of each inner site."""
+    spacing: Length = 50e3
+    """Distance of parent and child."""
+
+
+class RandomTopology(Model):
+    """Sites at random in a square, linked by nearness (or preferential attachment); made connected."""
+
+    kind: Literal["random_geometric", "waxman", "barabasi_albert"]
     sites: Sites
     """Number of sites."""
     seed: Count = 1
@@ -112,7 +125,7 @@ class SiteSpec(Model):
     """Latitude in degrees."""
     lon: Annotated[float, Field(strict=True, ge=-180, le=180)] = 0.0
     """Longitude in degrees."""
-    kind: Literal["province_capital", "hub", "cluster", "city", "pop"] = "city"
+    kind: Literal["province_capital", "hub", "cluster", "city", "pop", "cross_border"] = "city"
     """What the site is; selectors choose by it."""
     province: Text = ""
     """Province, for selectors and maps."""
@@ -121,7 +134,7 @@ class SiteSpec(Model):
     population: Annotated[float, Field(strict=True, ge=0)] = 0.0
     """Inhabitants, for weights."""
     gdp: Annotated[float, Field(strict=True, ge=0)] = 0.0
-    """Gross domestic product in 10^12 CNY, for weights."""
+    """Gross domestic product in CNY, for weights."""
 
 
 class EdgeSpec(Model):
@@ -157,6 +170,7 @@ Topology = Annotated[
     | PathTopology
     | GridTopology
     | MeshTopology
+    | TreeTopology
     | RandomTopology
     | GraphTopology
     | HubTopology
@@ -198,8 +212,8 @@ class Routing(Model):
     """Time of a 1+1 protection switch."""
     restoration: Duration = 2.0
     """Time until the control plane has a new route."""
-    default_technology: Technology = "ip"
-    """Plane of deliveries for which neither the stream nor a policy names one."""
+    default_technology: Technology | None = None
+    """Plane where neither the stream nor a policy names one; default: ``ip``, else the first plane."""
 
 
 class Network(Model):

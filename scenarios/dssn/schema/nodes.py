@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from dssn.schema.base import BY_SHAPE, MAPPING, VALUE, Flag, Id, Level, Model, Positive, Text
-from dssn.schema.errors import FORM, error
+from dssn.schema.errors import FORM, MISSING, choice, error
 from dssn.schema.network import Access
 from dssn.schema.quantities import Amount, Duration, Money, Share, Size
 from dssn.schema.selectors import Place, SiteSelector
+from dssn_models.compute.catalogue import ACCELERATORS, parse_size
 
 __all__ = [
     "ROLES",
@@ -35,20 +35,23 @@ ROLES: Final = ("dsn", "drn", "relay", "pool", "tee_pool", "exchange", "regulato
 Form = Literal["agent", "box", "rack", "cloud", "tee_box"]
 Engines = Annotated[tuple[Id, ...], Field(max_length=100)]
 
-_SIZE: Final = re.compile(r"^(\d{1,4})C(\d{1,5})G$")
-
 
 def _size(value: str) -> str:
-    match = _SIZE.match(value)
-    if match is None or int(match.group(1)) == 0 or int(match.group(2)) == 0:
-        raise error(
-            FORM, f"'{value[:40]}' is not a node size", "cores and memory as in 8C16G, 16C32G, 32C64G"
-        )
+    try:
+        return parse_size(value).name
+    except ValueError as exc:
+        found, _, allowed = str(exc).partition("; allowed: ")
+        raise error(FORM, found, allowed) from None
+
+
+def _accelerator(value: str) -> str:
+    if value not in ACCELERATORS:
+        raise choice(value, list(ACCELERATORS), "a kind of accelerator")
     return value
 
 
 #: Cores and memory, as in ``16C32G``.
-NodeSize = Annotated[str, Field(max_length=12, examples=["16C32G"]), AfterValidator(_size)]
+NodeSize = Annotated[str, Field(max_length=20, examples=["16C32G"]), AfterValidator(_size)]
 
 
 class TeeSpec(Model):
@@ -65,8 +68,8 @@ class TeeSpec(Model):
 class AcceleratorSpec(Model):
     """Accelerators of one kind in a node."""
 
-    kind: Id
-    """Key of the accelerator catalogue."""
+    kind: Annotated[str, AfterValidator(_accelerator)]
+    """Key of the accelerator catalogue: ``gpu``, ``fpga``, ``paillier_card``, ``sm_card``."""
     count: Annotated[int, Field(strict=True, ge=1, le=64)] = 1
     """How many."""
     speedup: dict[str, Positive] = Field(default_factory=dict)
@@ -107,8 +110,8 @@ class _NodeCommon(Model):
     """Engines whose image is on the node at the start (``all`` for every one)."""
     accelerators: Annotated[tuple[AcceleratorSpec, ...], Field(max_length=16)] = ()
     """Accelerator cards."""
-    sharing: Literal["reserved", "ps"] = "reserved"
-    """``reserved``: a job holds its cores; ``ps``: jobs share the processor."""
+    sharing: Literal["reserved", "ps"] | None = None
+    """``reserved``: a job holds its cores; ``ps``: jobs share the processor; default by form."""
     party: Id | None = None
     """Who owns the node; default: a party of its own for DSN and DRN, ``dssn`` for the others."""
     operator: Text = ""
@@ -155,8 +158,13 @@ class NodeGroup(_NodeCommon):
         Annotated[NodeSize, VALUE] | Annotated[dict[NodeSize, Share], Field(min_length=1), MAPPING], BY_SHAPE
     ] = "8C16G"
     """One size, or a mix ``{8C16G: 70 %, 32C64G: 30 %}``."""
-    per_node_party: Flag = True
-    """Whether each has a party of its own (when ``party`` is not given)."""
+
+    @model_validator(mode="after")
+    def _one_number(self) -> NodeGroup:
+        if (self.count is None) == (self.per_site is None):
+            found = "neither count nor per_site" if self.count is None else "both count and per_site"
+            raise error(MISSING, found, "one of count and per_site")
+        return self
 
 
 class GeneratedNodes(Model):

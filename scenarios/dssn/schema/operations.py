@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from dssn.schema.base import Flag, Id, Level, Model, Positive, Text
-from dssn.schema.errors import ITEMS, MISSING, REFUSED, error
+from dssn.schema.base import Flag, Id, Level, Model, Number, Positive, Text
+from dssn.schema.errors import ITEMS, MISSING, REFUSED, choice, error
 from dssn.schema.nodes import DeliveryForm
-from dssn.schema.quantities import Duration, Money, RandomDuration, Share, Size
+from dssn.schema.quantities import Duration, Money, RandomDuration, Share, Size, parse_value
 from dssn.schema.selectors import Ids
 
 __all__ = [
@@ -69,7 +69,7 @@ class Replica(Model):
     site: Id
     """Where it stands."""
     serves: Ids | None = None
-    """Regions or provinces whose orders it takes; default: all."""
+    """Regions whose orders it takes; default: all."""
     servers: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None
     """Number of servers; default: as the service's."""
 
@@ -186,18 +186,33 @@ class Fault(Model):
         return self
 
 
-#: KPI of an objective to the kind of its bound.
+#: KPI of an objective to the kind of its bound ('' is a plain number).
 KPIS: Final[dict[str, str]] = {
     "order_to_result": "duration",
     "order_to_open": "duration",
     "trade_to_settle": "duration",
     "job_time": "duration",
-    "queue": "duration",
+    "queue_time": "duration",
+    "channel_setup": "duration",
+    "attest_time": "duration",
+    "evidence_lag": "duration",
     "slo_hit": "share",
-    "success": "share",
-    "refused": "share",
-    "failed": "share",
+    "completed_share": "share",
+    "admit_refuse": "share",
+    "failed_share": "share",
+    "cache_hit": "share",
+    "raw_exposed": "size",
+    "unit_cost": "money",
+    "unit_bill": "money",
+    "channel_leak": "",
+    "cold_starts": "",
 }
+
+
+def _kpi(value: str) -> str:
+    if value not in KPIS:
+        raise choice(value, list(KPIS), "a KPI that an objective may have")
+    return value
 
 
 class Objective(Model):
@@ -205,41 +220,29 @@ class Objective(Model):
 
     id: Id | None = None
     """Name, for overrides."""
-    kpi: Literal[
-        "order_to_result",
-        "order_to_open",
-        "trade_to_settle",
-        "job_time",
-        "queue",
-        "slo_hit",
-        "success",
-        "refused",
-        "failed",
-    ]
-    """What is measured; the first five are times, the others shares."""
+    kpi: Annotated[str, Field(json_schema_extra={"enum": list(KPIS)}), AfterValidator(_kpi)]
+    """What is measured; ``docs`` lists the KPIs."""
     cls: Id | None = Field(default=None, alias="class")
     """Priority class; default: all."""
     quantile: Share | None = None
-    """Quantile that the bound holds for; default: the mean of a time, the share itself."""
-    at_most: Text | None = None
-    """Upper bound: a duration, or a share."""
-    at_least: Text | None = None
-    """Lower bound: a duration, or a share."""
+    """Quantile of a time that the bound holds for; default: its mean."""
+    at_most: Text | Number | None = None
+    """Upper bound, in the unit of the KPI: a duration, share, size, amount of money or number."""
+    at_least: Text | Number | None = None
+    """Lower bound."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Objective:
         if (self.at_most is None) == (self.at_least is None):
             raise error(MISSING, "an objective needs one bound", "either at_most or at_least")
-        if KPIS[self.kpi] == "share" and self.quantile is not None:
-            raise error(REFUSED, f"a quantile of {self.kpi}, which is a share", "no quantile")
+        if KPIS[self.kpi] != "duration" and self.quantile is not None:
+            raise error(REFUSED, f"a quantile of {self.kpi}, which is no time", "no quantile")
         _ = self.bound
         return self
 
     @property
     def bound(self) -> float:
         """The bound in SI units."""
-        from dssn.schema.quantities import parse_value
-
         return parse_value(self.at_most if self.at_most is not None else self.at_least, KPIS[self.kpi])
 
 
@@ -286,8 +289,6 @@ class Compliance(Model):
     """Highest level that may leave the country after approval."""
     human_share: Share = 0.0
     """Share of automatic reviews that a person must look at."""
-    refuse_share: Share = 0.0
-    """Share of human reviews that end in a refusal."""
 
 
 class Run(Model):

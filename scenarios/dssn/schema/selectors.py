@@ -27,7 +27,7 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-SiteKind = Literal["province_capital", "hub", "cluster", "city", "pop"]
+SiteKind = Literal["province_capital", "hub", "cluster", "city", "pop", "cross_border"]
 #: One id or a list of ids.
 Ids = Annotated[tuple[Id, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=100_000)]
 

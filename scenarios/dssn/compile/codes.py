@@ -1,0 +1,139 @@
+"""Codes of the problems that show when the parts of a scenario meet (E3xx, W3xx)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+__all__ = ["SEMANTIC", "CompileError", "RawProblem"]
+
+Loc = tuple[str | int, ...]
+
+
+class RawProblem(NamedTuple):
+    """A problem at a location of the merged document; who renders it adds file and line."""
+
+    code: str
+    loc: Loc
+    found: str
+    allowed: str
+    hint: str = ""
+
+
+class CompileError(ValueError):
+    """A scenario that cannot be compiled."""
+
+    def __init__(self, problems: Sequence[RawProblem]) -> None:
+        self.problems = tuple(problems)
+        shown = [f"{'.'.join(map(str, p.loc))}: {p.code}: {p.found}; allowed: {p.allowed}" for p in problems]
+        super().__init__("\n".join(shown))
+
+
+#: code -> (title, explanation, remedy)
+SEMANTIC: Final[dict[str, tuple[str, str, str]]] = {
+    "E301": (
+        "unknown name",
+        "The value names a site, node, asset, class or profile that the scenario does not have.",
+        "Take one of the listed names, or define the thing.",
+    ),
+    "E302": (
+        "nothing chosen",
+        "A selector matches no node, site or asset, so the entry would do nothing.",
+        "Loosen the selector, or add what it asks for.",
+    ),
+    "E303": (
+        "name used twice",
+        "Two nodes, assets or streams have the same name; generated names count too.",
+        "Rename one, or give the generated group another prefix.",
+    ),
+    "E304": (
+        "topology cannot be built",
+        "The file or named topology does not exist or cannot be read, or its parts contradict each other.",
+        "The message says which part.",
+    ),
+    "E305": (
+        "no path",
+        "The network falls into parts, and a consumer and a provider of one stream lie in different ones.",
+        "Add a span between the parts, or choose other nodes.",
+    ),
+    "E306": (
+        "times of the run",
+        "The horizon is zero, or the warm-up leaves nothing of it.",
+        "Take a horizon longer than the warm-up.",
+    ),
+    "E307": (
+        "wrong role",
+        "Assets lie on DSN, orders come from DRN, and an exchange has role exchange.",
+        "Choose a node of the role, or change its role.",
+    ),
+    "E308": (
+        "job larger than any node",
+        "No node that may run this role has the cores, memory or enclave memory that the engine needs.",
+        "Take a larger size or a smaller job.",
+    ),
+    "E309": (
+        "no place for a helper",
+        "The engine has a role that neither consumer nor provider plays, and no node may play it.",
+        "Add a pool or TEE pool, or say with `place:` which nodes may run it.",
+    ),
+    "E310": (
+        "too large",
+        "The scenario would make more nodes, links, assets or orders than one run can hold.",
+        "Lower the count, the rate or the horizon.",
+    ),
+    "E311": (
+        "trace cannot be read",
+        "The file of a trace is missing or broken, lacks a named column, or has no usable row.",
+        "The message says which.",
+    ),
+    "E312": (
+        "service missing",
+        "The life of a delivery needs this service or operation, and the scenario does not have it.",
+        "Import `presets/base.yaml`.",
+    ),
+    "E313": (
+        "unknown policy",
+        "No policy of this name is registered for this kind of decision, or its module cannot be imported.",
+        "`dssn policies` lists the registered ones; your own is written as `module:object`.",
+    ),
+    "E314": (
+        "more parties than providers",
+        "An order needs more providers than the chosen assets have.",
+        "Lower `parties`, or choose assets on more nodes.",
+    ),
+    "E315": (
+        "shares do not add up",
+        "The shares of a mix do not sum to 100 %.",
+        "Adjust the shares.",
+    ),
+    "E316": (
+        "engine cannot run here",
+        "A node that has to run an engine lists its engines, and this one is not among them.",
+        "Add the engine to the node, or leave its list empty.",
+    ),
+    "E317": (
+        "the plane is missing",
+        "A stream, the routing or an access line asks for a technology that the network has no plane for.",
+        "Add the plane, or take one of those there are.",
+    ),
+    "W301": (
+        "fault after the end",
+        "The fault begins after the horizon and will hardly be seen.",
+        "Move the fault or lengthen the horizon.",
+    ),
+    "W302": (
+        "nothing to measure",
+        "An objective speaks of a class or KPI that no stream of the scenario produces.",
+        "Remove the objective or add a stream.",
+    ),
+    "W303": (
+        "about the topology",
+        "The topology's source has gaps that stand-in values fill, or parts that nothing joins.",
+        "Read results that depend on distance with care.",
+    ),
+    "W304": (
+        "deliveries will be refused",
+        "The sensitivity level of every chosen asset forbids the form of delivery of the stream.",
+        "Meant as a test of refusals? Then all is well.",
+    ),
+}

@@ -1,0 +1,160 @@
+"""Checks of what streams demand: number of orders, room on nodes, helpers, trace columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, cast
+
+from dssn.compile.codes import Loc, RawProblem
+from dssn.compile.streams import MAX_ORDERS, Share, candidates, groups, helper_roles
+from dssn.compile.world import World
+from dssn.problems import nearest
+from dssn.schema.jobs import Job
+from dssn.schema.workload import Stream, Trace
+from dssn_models.dist import Dist
+from dssn_models.engines.api import Engine, JobCost
+from dssn_models.engines.registry import REGISTRY
+from dssn_models.nodes.admission import explain
+from dssn_models.plan import NodePlan
+
+__all__ = [
+    "check_helpers",
+    "check_orders",
+    "check_room",
+    "check_trace_columns",
+    "expected_orders",
+    "typical_cost",
+]
+
+_NODES_TRIED: Final = 2000
+
+
+def expected_orders(world: World) -> float:
+    """Return the mean number of orders in one replication."""
+    horizon = world.scenario.run.horizon
+    total = 0.0
+    for plan in world.streams:
+        a = plan.arrivals
+        start, end = a.start_s, min(horizon, a.end_s if a.end_s is not None else horizon)
+        if a.kind in ("schedule", "trace"):
+            count = float(len(a.times))
+        elif a.kind == "renewal":
+            count = (end - start) / max(a.gap.mean, 1e-9) if a.gap is not None else 0.0
+        else:
+            count = a.rate * max(0.0, end - start)
+            count += sum(
+                a.rate * (factor - 1) * min(length, horizon) for _, length, factor in a.windows if factor > 1
+            )
+        total += count if a.limit is None else min(count, a.limit)
+    return total
+
+
+def check_orders(world: World) -> Iterator[RawProblem]:
+    """E310: a replication has a number of orders that fits into memory."""
+    orders = expected_orders(world)
+    if orders > MAX_ORDERS:
+        what = f"about {orders:.3g} orders a replication"
+        yield RawProblem("E310", ("workload",), what, f"at most {MAX_ORDERS:.3g}")
+
+
+def check_trace_columns(world: World) -> Iterator[RawProblem]:
+    """E301: sizes of a trace are parameters of a job in the stream."""
+    for i, spec in enumerate(world.scenario.workload):
+        if not isinstance(spec.arrivals, Trace):
+            continue
+        jobs = (*spec.steps, *(spec.alternate or ()))
+        known = list(dict.fromkeys(p for j in jobs for p in REGISTRY[j.engine].parameters()))
+        for name in spec.arrivals.sizes:
+            if name not in known:
+                engines = ", ".join(dict.fromkeys(j.engine for j in jobs))
+                loc: Loc = ("workload", i, "arrivals", "sizes", name)
+                what = f"'{name}' is no parameter of {engines}"
+                yield RawProblem("E301", loc, what, ", ".join(known), nearest(name, known))
+
+
+def _jobs(spec: Stream) -> Iterator[tuple[Loc, Job]]:
+    if spec.job is not None:
+        yield ("job",), spec.job
+    for key in ("chain", "alternate"):
+        for j, job in enumerate(getattr(spec, key) or ()):
+            yield (key, j), job
+
+
+def check_helpers(world: World) -> Iterator[RawProblem]:
+    """E301, E309: helper roles have a place."""
+    for i, spec in enumerate(world.scenario.workload):
+        for where, job in _jobs(spec):
+            loc: Loc = ("workload", i, *where)
+            unknown = [n for n in (job.place.ids or () if job.place else ()) if n not in world.node_by_id]
+            for name in unknown:
+                known = list(world.node_by_id)
+                shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+                yield RawProblem("E301", (*loc, "place"), f"no node '{name}'", shown, nearest(name, known))
+            if unknown or candidates(world, job):
+                continue
+            helpers = helper_roles(job.engine)
+            if job.place is not None:
+                yield RawProblem("E309", (*loc, "place"), "no node is chosen", "at least one node")
+            elif "tee" in helpers:
+                what = f"{job.engine} has role tee, and no node has a TEE"
+                yield RawProblem("E309", loc, what, "a node of role tee_pool")
+
+
+def typical_cost(job: Job, spec: Stream) -> JobCost:
+    """Return the cost of the job at the means of its parameters."""
+    params: dict[str, float | str | bool] = {}
+    for name, value in job.params.items():
+        if isinstance(value, Dist):
+            mean = value.mean if value.mean != float("inf") else value.a
+            params[name] = min(max(mean, value.low), value.high)
+        else:
+            params[name] = value
+    engine = REGISTRY[job.engine]
+    parties = max(1, round(min(spec.parties.mean, spec.parties.high, 1000)))
+    profiles = list(engine.profiles())
+    profile = job.profile or ("reference" if "reference" in profiles else profiles[0])
+    return engine.cost(params, parties, profile, spec.net.suite)
+
+
+def check_room(world: World) -> Iterator[RawProblem]:
+    """E308, E316: each role of a typical job has a node that can run it."""
+    for i, spec in enumerate(world.scenario.workload):
+        shares = [s for s in groups(world, spec) if s.consumers and s.assets]
+        for where, job in _jobs(spec) if shares else ():
+            loc: Loc = ("workload", i, *where)
+            try:
+                cost = typical_cost(job, spec)
+            except ValueError as exc:
+                yield RawProblem("E308", loc, str(exc)[:200], "parameters that the engine can cost")
+                continue
+            yield from _room(world, job, cost, shares, loc)
+
+
+def _room(world: World, job: Job, cost: JobCost, shares: list[Share], loc: Loc) -> Iterator[RawProblem]:
+    engine = cast(
+        Engine, REGISTRY[job.engine]
+    )  # its names are class variables, which the protocol cannot say
+    for side, nodes in _sides(world, job, shares).items():
+        tried = nodes[:_NODES_TRIED]
+        for role in (r for r in cost.needs if _side(r) == side):
+            told = [explain(engine, cost.needs[role], n) for n in tried]
+            if tried and all(code for code, _ in told):
+                # Of the reasons, that of the largest node says most.
+                best = max(range(len(tried)), key=lambda i: (tried[i].cores, tried[i].memory_bytes))
+                code = "E316" if told[best][0] == "capacity.engine" else "E308"
+                what = f"no node can take role {role} of {job.engine}: {told[best][1]}"
+                yield RawProblem(code, loc, what, f"a fitting node among the {len(tried)} that may run it")
+                break
+
+
+def _side(role: str) -> str:
+    if role == "guest":
+        return "guest"
+    return "host" if role.startswith("host") else "helper"
+
+
+def _sides(world: World, job: Job, shares: list[Share]) -> Mapping[str, list[NodePlan]]:
+    consumers = {n.id: n for s in shares for n in s.consumers}
+    providers = {a.node: world.node_by_id[a.node] for s in shares for a in s.assets}
+    helpers = [world.node_by_id[n] for n in candidates(world, job) if n in world.node_by_id]
+    return {"guest": list(consumers.values()), "host": list(providers.values()), "helper": helpers}
