@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from dssn.compile.codes import SEMANTIC
+
 __all__ = [
     "CODES",
     "CodeInfo",
@@ -335,7 +337,7 @@ _OVERRIDE: Final = {
     ),
 }
 
-_SEMANTIC: Final[dict[str, CodeInfo]] = {}
+_SEMANTIC: Final = {code: CodeInfo(*row) for code, row in SEMANTIC.items()}
 
 #: Every code a problem can carry.
 CODES: Final[Mapping[str, CodeInfo]] = {**_FILE, **_SCHEMA, **_SEMANTIC, **_OVERRIDE}

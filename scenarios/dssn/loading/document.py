@@ -50,6 +50,8 @@ class Document:
         The files read, by the name that messages use.
     name : str
         How messages call the main file.
+    complete : bool
+        Whether every file could be read; if not, a missing key may be the fault of a missing file.
     """
 
     name: str
@@ -57,6 +59,13 @@ class Document:
     overrides: dict[str, Entry] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
+    complete: bool = True
+
+    def copy(self) -> Document:
+        """Return a document that can take other options; the trees are shared, they never change."""
+        return Document(
+            self.name, self.root, dict(self.overrides), list(self.problems), dict(self.files), self.complete
+        )
 
     def apply(self, overrides: Sequence[str], sets: Sequence[str]) -> None:
         """Lay named overrides and then ``--set`` options over the document."""
@@ -110,6 +119,7 @@ class _Reader:
     size: int = 0
 
     def report(self, code: str, mark: Mark, found: str, allowed: str, hint: str = "") -> None:
+        self.document.complete = False
         self.document.problems.append(
             Problem(code, mark.file, mark.line, mark.column, "import", found, allowed, hint)
         )
@@ -129,6 +139,7 @@ class _Reader:
     ) -> Node | None:
         """Return the tree with its imports below it; overrides are gathered aside."""
         self.document.problems += problems
+        self.document.complete &= not problems
         if tree is None or not isinstance(tree.value, dict):
             if not problems:
                 mark = tree.mark if tree is not None else Mark(name)
@@ -137,6 +148,7 @@ class _Reader:
                 self.document.problems.append(
                     Problem("E109", mark.file, mark.line, mark.column, found=found, allowed=allowed)
                 )
+            self.document.complete = False
             return None
         self.size += tree.size
         top = dict(tree.value)
@@ -185,7 +197,9 @@ class _Reader:
         real = target.resolve()
         if real in stack:
             ring = " imports ".join([*(p.name for p in stack[stack.index(real) :]), real.name])
-            self.report("E111", mark, f"import cycle: {shorten(ring, 200)}", "imports without a cycle")
+            self.report(
+                "E111", mark, f"a cycle: {ring if len(ring) < 300 else ring[:300] + ' ...'}", "no cycle"
+            )
             return None
         self.loads += 1
         if self.loads > MAX_IMPORTS or len(stack) > MAX_IMPORT_DEPTH or self.size > MAX_VALUES:

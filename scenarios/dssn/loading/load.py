@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from dssn.loading.document import Document, read_document, read_text
-from dssn.loading.library import find, library_dir
+from dssn.loading.library import display_name, find, library_dir
 from dssn.loading.translate import Places, problems_of
 from dssn.loading.tree import Position, plain, positions_of
 from dssn.problems import Problem, Problems
@@ -25,7 +25,15 @@ from dssn.schema import Scenario
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Loaded", "Location", "load_document", "load_scenario", "load_text", "open_document"]
+__all__ = [
+    "Loaded",
+    "Location",
+    "load_document",
+    "load_scenario",
+    "load_text",
+    "open_document",
+    "with_schema_problems",
+]
 
 Location = tuple[str | int, ...]
 
@@ -121,9 +129,8 @@ def _with_absolute_files(loaded: Loaded, value: Any, loc: Location) -> Any:
 
 def to_yaml(document: Any) -> str:
     """Return plain data as block-style YAML 1.2."""
-    yaml = YAML(typ="safe", pure=True)
-    plain_style: Any = False  # the attribute is annotated as None
-    yaml.default_flow_style = plain_style
+    yaml: Any = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
     yaml.allow_unicode = True
     yaml.sort_base_mapping_type_on_output = False  # keep the order of the file
     yaml.width = 1000
@@ -143,8 +150,20 @@ def open_document(source: str | os.PathLike[str]) -> tuple[Document, Path | None
     path = find(source)
     if isinstance(path, Problem):
         return Document(path.file, problems=[path]), None
-    name = str(path) if not path.is_relative_to(library_dir()) else os.path.relpath(path)
+    name = display_name(path) if path.is_relative_to(library_dir()) else str(path)
     return read_document(path, name), path
+
+
+def with_schema_problems(document: Document, err: ValidationError, places: Places) -> list[Problem]:
+    """Return the problems of reading, with paths, and those of the schema that do not follow from them."""
+    earlier = [places.with_path(p) for p in document.problems]
+    taken = {(p.file, p.line, p.column) for p in earlier if p.line}
+    later = [
+        p
+        for p in problems_of(err, places)
+        if (p.file, p.line, p.column) not in taken and (document.complete or p.code != "E202" or p.path)
+    ]
+    return earlier + later
 
 
 def load_document(
@@ -161,7 +180,7 @@ def load_document(
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as err:
-        problems += problems_of(err, Places(data, positions, document.name))
+        problems = with_schema_problems(document, err, Places(data, positions, document.name))
     if problems or scenario is None:
         raise Problems(problems, document.name)
     return Loaded(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from dssn.loading.tree import Mark, Position
+from dssn.loading.tree import Mark, Position, resolve_scalar
 from dssn.problems import Problem, nearest, shorten
 from dssn.schema import json_schema
 from dssn_models.units import KINDS, UnitError
@@ -84,6 +84,16 @@ class Places:
             if position is not None:
                 return position.key if key and n else position.value
         return Mark(self.file)
+
+    def with_path(self, problem: Problem) -> Problem:
+        """Return a problem that knows only its line with the path of what stands there."""
+        if problem.path or not problem.line:
+            return problem
+        mark = Mark(problem.file, problem.line, problem.column)
+        for loc, position in self.positions.items():
+            if loc and mark in position:
+                return replace(problem, path=self.path(loc))
+        return problem
 
     def problem(
         self,
@@ -260,7 +270,34 @@ def _no_tag(e: _Error) -> _Part:
 
 def _own(e: _Error) -> _Part:
     ctx = e["ctx"]
-    return ctx["code"], ctx["found"], ctx["allowed"], ctx["hint"]
+    code, found, hint = ctx["code"], ctx["found"], ctx["hint"]
+    if code == "E205" and found.endswith(("is negative", "is too large")):
+        code = "E206"
+    if code == "E204":
+        hint = _with_unit(e["input"], found) or hint
+    return code, found, ctx["allowed"], hint
+
+
+#: The unit that a bare number most likely lacks.
+_LIKELY: Final = {
+    "duration": "s",
+    "length": "km",
+    "frequency": "/h",
+    "size": "MB",
+    "rate": "Mbit/s",
+    "work": "core-s",
+}
+
+
+def _with_unit(value: Any, found: str) -> str:
+    """Return the bare number with the unit it most likely lacks; a share below 1 becomes per cent."""
+    kind = next((k for k in KINDS if f"where a {k} is due" in found), "")
+    number = resolve_scalar(value.strip()) if isinstance(value, str) and value.strip() else value
+    if isinstance(number, bool) or not isinstance(number, int | float) or abs(number) > 1e12:
+        return ""
+    if kind == "share":
+        return f"{number * 100 if 0 <= number <= 1 else number:g} %"
+    return f"{value} {_LIKELY[kind]}" if kind in _LIKELY else ""
 
 
 def _raised(e: _Error) -> _Part:

@@ -248,7 +248,8 @@ class _Composer:
 
     def scalar(self, event: ScalarEvent, mark: Mark) -> Scalar:
         # implicit[0]: a plain word; quoted text is text whatever it looks like.
-        value: Scalar = resolve_scalar(event.value) if event.implicit[0] else str(event.value)
+        is_word = event.implicit[0] or (event.tag is not None and not event.style)
+        value: Scalar = resolve_scalar(event.value) if is_word else str(event.value)
         if isinstance(value, float) and not math.isfinite(value):
             self.report("E206", mark, f"{shorten(event.value)} is not a finite number", "finite numbers")
             return 0.0
