@@ -89,7 +89,11 @@ class Channels:
         yield from world.call(order, "ca", "status", node_a, order.cls.priority)
         route = world.route(a, b, None)
         if route is None:
-            raise Failure("fault.link", f"{a} -> {b}") if world.down_links else Refusal("network.no_route", f"{a} -> {b}")
+            raise (
+                Failure("fault.link", f"{a} -> {b}")
+                if world.down_links
+                else Refusal("network.no_route", f"{a} -> {b}")
+            )
         cost = handshake(suite)
         order.control_bytes += cost.up_bytes + cost.down_bytes
         # TCP's own round trip comes before those of TLS.
@@ -118,7 +122,15 @@ class Channels:
     def _close(self, channel: Channel) -> None:
         self._drop(channel)
         self.world.rec.rows["channels"].append(
-            (channel.a, channel.b, channel.suite, channel.opened_s, self.world.env.now, channel.uses, channel.setup_s)
+            (
+                channel.a,
+                channel.b,
+                channel.suite,
+                channel.opened_s,
+                self.world.env.now,
+                channel.uses,
+                channel.setup_s,
+            )
         )
 
     def _drop(self, channel: Channel) -> None:

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import simpy
-
-from dssn_models.engines.registry import REGISTRY
 from dssn_models.market.billing import bill_delivery
 from dssn_models.market.orders import Order
+
+from dssn_models.engines.registry import REGISTRY
 from dssn_models.market.states import MACHINES, check_transition
 from dssn_models.plan import JobStepPlan
-from dssn_models.policies.api import ChooseTechnology, RefuseOrder, TechnologyView, View
+from dssn_models.policies.api import ChooseTechnology, JobFacts, RefuseOrder, TechnologyView, View
 from dssn_models.trust.compliance import ReviewFacts, review
 from dssn_sim.errors import Failure, Refusal, StopError
 from dssn_sim.fork import fork
@@ -72,14 +72,15 @@ class Delivery:
 
     # ------------------------------------------------------------ book-keeping
 
-    def state(self, machine: str, state: str) -> None:
-        """Move one of the order's state machines; illegal moves are bugs."""
-        before = self.states.get(machine)
+    def state(self, machine: str, state: str, job: str = "") -> None:
+        """Move one of the order's state machines (``job``: of one job of a chain); illegal moves are bugs."""
+        name = f"{machine}:{job}" if job and len(self.steps) > 1 else machine
+        before = self.states.get(name)
         first = next(iter(MACHINES[machine]))
         if before is not None and not (state == first and not MACHINES[machine][before]):
             check_transition(machine, before, state)
-        self.states[machine] = state
-        self.world.rec.rows["states"].append((self.index, machine, state, self.world.env.now))
+        self.states[name] = state
+        self.world.rec.rows["states"].append((self.index, name, state, self.world.env.now))
 
     def phase(self, name: str, body: Process, detail: str = "") -> Process:
         """Run one phase and record it."""
@@ -90,7 +91,16 @@ class Delivery:
             result = yield from body
         finally:
             self.world.rec.rows["phases"].append(
-                (self.index, self.cls.id, name, start, env.now, max(0.0, self.phase_wait_s - waited), "", detail)
+                (
+                    self.index,
+                    self.cls.id,
+                    name,
+                    start,
+                    env.now,
+                    max(0.0, self.phase_wait_s - waited),
+                    "",
+                    detail,
+                )
             )
         return result
 
@@ -164,7 +174,15 @@ class Delivery:
             if current is not None and end in MACHINES[machine][current]:
                 self.state(machine, end)
         world.rec.rows["refusals"].append(
-            (world.env.now, self.index, self.order.stream.id, self.cls.id, self.last_phase, stop.reason, stop.detail)
+            (
+                world.env.now,
+                self.index,
+                self.order.stream.id,
+                self.cls.id,
+                self.last_phase,
+                stop.reason,
+                stop.detail,
+            )
         )
         return "rejected" if refused else "failed"
 
@@ -189,8 +207,6 @@ class Delivery:
         self.state("order", "inProgress")
 
     def _admission_view(self, view: View) -> View:
-        from dssn_models.policies.api import JobFacts
-
         order = self.order
         engine = self.steps[0].engine if self.steps else ""
         facts = JobFacts(
@@ -204,7 +220,10 @@ class Delivery:
         world = self.world
         self.state("negotiation", "REQUESTED")
         yield from self.call("dsp.delivery", "contract")
-        far = max((world.site_rtt(self.consumer.site, world.plan.node_by_id[p].site) for p in self.order.providers), default=0.0)
+        far = max(
+            (world.site_rtt(self.consumer.site, world.plan.node_by_id[p].site) for p in self.order.providers),
+            default=0.0,
+        )
         for state in ("OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "FINALIZED"):
             if far > 0:
                 yield world.env.timeout(far / 2)
@@ -216,24 +235,27 @@ class Delivery:
         assets = [plan.asset_by_id[a] for a in order.assets]
         confidentiality = [REGISTRY[s.engine].confidentiality for s in self.steps]
         facts = ReviewFacts(
-            level=max([order.level, *(a.level for a in assets)]) if order.stream.threshold is None else order.level,
+            # On a dual channel each request has its own level; else the most sensitive asset decides.
+            level=order.level
+            if order.stream.threshold is not None
+            else max([order.level, *(a.level for a in assets)]),
             channel=order.channel,
-            confidentiality="plain" if "plain" in confidentiality[:1] else (confidentiality[0] if confidentiality else "plain"),
+            confidentiality=confidentiality[0],
             purpose=order.stream.purpose,
             cross_border=order.stream.cross_border,
             export_allowed=all(a.export for a in assets),
-            engines=tuple(s.engine for s in self.steps),
-            sectors=tuple(a.sector for a in assets),
-            baseline=order.stream.baseline,
         )
         yield from self.call("review", "review")
-        verdict = review(facts, plan.compliance)
+        draws = self.world.review_draws[self.index]
+        verdict = review(facts, plan.compliance, float(draws[0]))
         if verdict.outcome == "refuse":
             raise Refusal(verdict.reason, verdict.clause)
         if verdict.outcome == "needs_approval":
             self.state("order", "held")
             yield from self.call("review", "human")
             self.state("order", "inProgress")
+            if float(draws[1]) < float(plan.compliance.get("refuse_share", 0.0)):
+                raise Refusal("compliance.review", verdict.clause)
         self._note("review", verdict.outcome)
 
     # ------------------------------------------------------------ network order
@@ -255,13 +277,25 @@ class Delivery:
                 if route is None:
                     raise Refusal("network.no_route", f"{a} -> {b} over {self.technology}")
                 if net.max_delay_s is not None and route.delay_s > net.max_delay_s:
-                    raise Refusal("capacity.network", f"delay {route.delay_s * 1e3:.2f} ms over {self.technology}")
+                    raise Refusal(
+                        "capacity.network", f"delay {route.delay_s * 1e3:.2f} ms over {self.technology}"
+                    )
                 ident = world.dp.open_slice(route.links, rate, hard=isolation == "hard")
                 if ident < 0:
                     raise Refusal("capacity.network", f"no room for the slice {a} -> {b}")
                 self.slices[a, b] = (ident, route)
                 setup = max([setup, *(world.plan.network.links[r // 2].setup_s for r in route.links)])
-                self.slice_rows.append((self.index, self.technology or "", isolation, rate, began, len(route.links), route.delay_s))
+                self.slice_rows.append(
+                    (
+                        self.index,
+                        self.technology or "",
+                        isolation,
+                        rate,
+                        began,
+                        len(route.links),
+                        route.delay_s,
+                    )
+                )
         yield world.env.timeout(setup)
         self.opened_s = world.env.now
         self._note("network", f"{self.technology} {isolation}")
@@ -286,13 +320,21 @@ class Delivery:
             if order.consumer == order.providers[0]:
                 return rate, isolation
             raise Refusal("network.no_route", f"{order.consumer} - {order.providers[0]}")
-        view = View(technologies=views, in_flight=world.in_flight, state_age_s=world.telemetry.age_s, options={"isolation": isolation, "rate_bps": rate})
+        view = View(
+            technologies=views,
+            in_flight=world.in_flight,
+            state_age_s=world.telemetry.age_s,
+            options={"isolation": isolation, "rate_bps": rate},
+        )
         decision = world.decide("technology", view, self.index, len(views))
         if isinstance(decision, RefuseOrder):
             raise Refusal(decision.reason, "technology policy")
         if isinstance(decision, ChooseTechnology):
             self.technology = decision.technology
-            return decision.rate_bps if decision.rate_bps is not None else rate, decision.isolation or isolation
+            return (
+                decision.rate_bps if decision.rate_bps is not None else rate,
+                decision.isolation or isolation,
+            )
         return rate, isolation
 
     # ------------------------------------------------------------ the chain of engines
@@ -329,7 +371,9 @@ class Delivery:
         self.state("transfer", "REQUESTED")
         self.state("transfer", "STARTED")
         if self.result_bytes > 0 and order.channel not in ("api", "package", "stream"):
-            source = next((n.id for r, n in self.last_job.bound.items() if r in ("tee", "arbiter")), order.providers[0])
+            source = next(
+                (n.id for r, n in self.last_job.bound.items() if r in ("tee", "arbiter")), order.providers[0]
+            )
             slice_id, route = self.slice_for(source, order.consumer)
             yield from world.move(
                 self, source, order.consumer, self.result_bytes, "result",
@@ -372,7 +416,9 @@ class Delivery:
         for meter in self.bill.meters:
             world.rec.rows["meters"].append((self.index, meter.party, meter.kind, meter.quantity))
         for line in self.bill.lines:
-            world.rec.rows["bills"].append((self.index, line.party, line.role, line.item, float(line.amount_cny)))
+            world.rec.rows["bills"].append(
+                (self.index, line.party, line.role, line.item, float(line.amount_cny))
+            )
         self.settled_s = world.env.now
 
     def _release(self) -> Process:
@@ -386,7 +432,9 @@ class Delivery:
         self.slices.clear()
         now = self.world.env.now
         for index, technology, isolation, rate, opened, hops, delay in self.slice_rows:
-            self.world.rec.rows["slices"].append((index, technology, isolation, rate, opened, now, hops, delay))
+            self.world.rec.rows["slices"].append(
+                (index, technology, isolation, rate, opened, now, hops, delay)
+            )
 
     # ------------------------------------------------------------ rows
 

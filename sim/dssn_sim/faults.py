@@ -80,11 +80,15 @@ class Faults:
         now = world.env.now
         if broken:
             world.down_links.add(index)
+            world.links_changed()
             world.link_down_since[index] = now
             self._reroute_later(index)
         else:
             world.down_links.discard(index)
-            world.link_down_s[index] = world.link_down_s.get(index, 0.0) + now - world.link_down_since.pop(index)
+            world.links_changed()
+            world.link_down_s[index] = (
+                world.link_down_s.get(index, 0.0) + now - world.link_down_since.pop(index)
+            )
 
     def _reroute_later(self, index: int) -> None:
         """Move the flows of a cut link after the protection's switch time; without protection they wait."""

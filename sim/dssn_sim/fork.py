@@ -36,9 +36,9 @@ def fork(env: simpy.Environment, branches: Sequence[Any]) -> Any:
             if isinstance(cause, StopError) and not done.triggered:
                 done.fail(cause)
             return
-        except StopError as stop:
+        except Exception as error:  # noqa: BLE001  refusals and failures, and bugs must surface too
             if not done.triggered:
-                done.fail(stop)
+                done.fail(error)
             return
         left -= 1
         if left == 0 and not done.triggered:

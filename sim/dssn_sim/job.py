@@ -49,7 +49,9 @@ class Job:
         self.world: World = delivery.world
         self.step = step
         self.engine: Engine = REGISTRY[step.engine]
-        self.cost: JobCost = self.engine.cost(params, len(delivery.order.providers), step.profile, delivery.suite)
+        self.cost: JobCost = self.engine.cost(
+            params, len(delivery.order.providers), step.profile, delivery.suite
+        )
         self.bound: dict[str, NodePlan] = {}
         self.process: Any = None
         self.request = 0
@@ -209,7 +211,10 @@ class Job:
             need = self._need(role)
             cores = min(need.cores, node.cores) if node.sharing == "reserved" else 0.0
             have = needs.get(node.id, (0.0, 0.0))
-            needs[node.id] = (min(node.cores, have[0] + cores), min(node.memory_bytes, have[1] + need.memory_bytes))
+            needs[node.id] = (
+                min(node.cores, have[0] + cores),
+                min(node.memory_bytes, have[1] + need.memory_bytes),
+            )
         return needs
 
     def _coallocate(self) -> Process:
@@ -218,8 +223,8 @@ class Job:
         item = QueueItem(d.index, d.cls.priority, d.cls.weight, d.deadline_s, world.env.now, work)
         rank = world.decide("queueing", View(queue=(item,)), d.index, 1)
         key = rank.key if isinstance(rank, Rank) else (float(d.cls.priority),)
-        d.state("allocation", "Pending")
-        d.state("allocation", "Reserving")
+        d.state("allocation", "Pending", self.step.id)
+        d.state("allocation", "Reserving", self.step.id)
         began = world.env.now
         self.request, granted = world.allocate(self._needs(), key)
         world.waiting += 1
@@ -229,8 +234,8 @@ class Job:
             world.waiting -= 1
             d.queue_s += world.env.now - began
             d.phase_wait_s += world.env.now - began
-        d.state("allocation", "Reserved")
-        d.state("allocation", "Schedulable")
+        d.state("allocation", "Reserved", self.step.id)
+        d.state("allocation", "Schedulable", self.step.id)
         world.job_started([n.id for n in self.nodes])
         d.job_began()
 
@@ -329,7 +334,9 @@ class Job:
     def _compute(self, role: str, core_s: float) -> Process:
         node, need = self._node(role), self._need(role)
         reserved = node.sharing == "reserved"
-        yield from self.world.compute(self.delivery, node, core_s, min(need.cores, node.cores), reserved=reserved)
+        yield from self.world.compute(
+            self.delivery, node, core_s, min(need.cores, node.cores), reserved=reserved
+        )
 
     def _send(self, source: str, target: str, payload: float, data: str) -> Process:
         d = self.delivery

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-
 from dssn_models.market.orders import draw_orders
+
 from dssn_models.plan import Plan
 from dssn_sim.delivery import Delivery
 from dssn_sim.errors import Failure
@@ -50,6 +50,7 @@ def simulate(
     """
     world = World(plan, replication, policies)
     orders = draw_orders(plan, world.streams)
+    world.review_draws = world.streams.get("review").random((len(orders), 2))
     env, run = world.env, plan.run
     Faults(world)
     env.process(_arrivals(world, orders))

@@ -25,4 +25,6 @@ class Ledger:
 
     def record(self, order: int, events: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """Append the events of one delivery; return (event, commitment in hex)."""
-        return [(event, self.log.append(str(order), event, facts).commitment.hex()) for event, facts in events]
+        return [
+            (event, self.log.append(str(order), event, facts).commitment.hex()) for event, facts in events
+        ]

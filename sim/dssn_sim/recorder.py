@@ -54,5 +54,7 @@ class Recorder:
         if len(columns) != width:
             raise ValueError(f"table {name}: rows have {len(columns)} values, the schema has {width} columns")
         arrays = [pa.array([self.replication] * n, pa.int64())]
-        arrays += [pa.array(c, _TYPES[spec.type]) for c, spec in zip(columns, TABLES[name].columns, strict=True)]
+        arrays += [
+            pa.array(c, _TYPES[spec.type]) for c, spec in zip(columns, TABLES[name].columns, strict=True)
+        ]
         return pa.Table.from_arrays(arrays, schema=schema)

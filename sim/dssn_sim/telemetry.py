@@ -93,7 +93,12 @@ class Telemetry:
         """Take a snapshot if the last one belongs to an earlier period."""
         period, now = self.world.plan.run.telemetry_s, self.world.env.now
         if self._taken_s < 0 or period <= 0 or now // period > self._taken_s // period:
-            self._snapshot = (self.held_cores.copy(), self.held_memory.copy(), self.queue.copy(), self.backlog.copy())
+            self._snapshot = (
+                self.held_cores.copy(),
+                self.held_memory.copy(),
+                self.queue.copy(),
+                self.backlog.copy(),
+            )
             self._link_free.clear()
             self._taken_s = now
 
@@ -104,7 +109,9 @@ class Telemetry:
             free = self._link_free[link] = self.world.dp.link_free_bps(link)
         return free
 
-    def views(self, candidates: tuple[str, ...], parties: tuple[str, ...], technology: str | None) -> list[NodeView]:
+    def views(
+        self, candidates: tuple[str, ...], parties: tuple[str, ...], technology: str | None
+    ) -> list[NodeView]:
         """Return the views of candidate nodes for a job whose other parties are given."""
         world = self.world
         self.refresh()

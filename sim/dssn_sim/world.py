@@ -10,12 +10,14 @@ import math
 from collections.abc import Generator, Sequence
 from typing import Any
 
+import numpy as np
 import simpy
 
 from dssn_models.crypto.suites import record_overhead
-from dssn_models.network.routing import Route, Router
+from dssn_models.network.routing import Route, Router, both_ways
 from dssn_models.nodes.allocation import Allocator
 from dssn_models.plan import NodePlan, OperationPlan, Plan, ServicePlan
+from dssn_models.policies.api import RefuseOrder, RouteView, View
 from dssn_models.policies.registry import resolve
 from dssn_models.rng import Streams
 from dssn_sim.channels import Channels
@@ -72,14 +74,19 @@ class World:
         self.node_down_since: dict[str, float] = {}
         self.node_down_s = dict.fromkeys(self.node_index, 0.0)
         self.down_links: set[int] = set()  # link indices
+        self.avoid: frozenset[int] = frozenset()  # directed resources that are down
         self.link_down_since: dict[int, float] = {}
         self.link_down_s: dict[int, float] = {}
         self.revoked: set[str] = set()
         self.running: dict[str, dict[Any, None]] = {n.id: {} for n in plan.nodes}
         self.policies = {
-            kind: (policies or {}).get(kind) or resolve(p) for kind, p in plan.policies.items()
+            kind: resolve(p) for kind, p in plan.policies.items() if kind not in (policies or {})
         }
+        self.policies.update(policies or {})
         self.policy_name = {kind: p.name for kind, p in plan.policies.items()}
+        self.policy_name.update({kind: type(obj).__name__ for kind, obj in (policies or {}).items()})
+        # The router's own answer is already the shortest delay: no need to ask a policy for it.
+        self.routing_decides = self.policy_name.get("routing", "shortest_delay") != "shortest_delay"
         self.telemetry = Telemetry(self)
         self.channels = Channels(self)
         self.images = Images(self)
@@ -92,6 +99,8 @@ class World:
         self.live: dict[Any, Any] = {}  # delivery -> its process
         self.in_flight_by_class = dict.fromkeys((c.id for c in plan.classes), 0)
         self.evidence = Ledger(self.streams.get("evidence", "salt"))
+        # Two uniform draws per order for the review, by order number: no policy shifts them.
+        self.review_draws: np.ndarray[Any, Any] = np.zeros((0, 2))
         self._pools: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._rtt: dict[tuple[str, str], float] = {}
         self._call_rng: dict[tuple[str, str], list[float]] = {}
@@ -119,7 +128,9 @@ class World:
             return found[0]
         sites = self.plan.network.site_index
         region = self.plan.network.sites[sites[site]].region if site in sites else ""
-        own = [s for s in found if region and region in s.serves] or [s for s in found if not s.serves] or found
+        own = (
+            [s for s in found if region and region in s.serves] or [s for s in found if not s.serves] or found
+        )
         return min(own, key=lambda s: (self.site_rtt(site, s.site), s.id))
 
     def site_rtt(self, a: str, b: str) -> float:
@@ -186,8 +197,33 @@ class World:
     def route(self, source: str, target: str, technology: str | None) -> Route | None:
         """Return the path between two nodes that avoids what is down now."""
         if self.down_links:
-            return self.router.route(source, target, technology, avoid_links=frozenset(self.down_links))
+            return self.router.route(source, target, technology, avoid_links=self.avoid)
         return self.router.route(source, target, technology)
+
+    def pick_route(self, order: Any, source: str, target: str, technology: str | None) -> Route | None:
+        """Return the path a transfer takes: the shortest, or the one the routing policy chooses."""
+        if not self.routing_decides:
+            return self.route(source, target, technology)
+        found = self.router.candidates(source, target, technology, 3, avoid_links=self.avoid)
+        if len(found) < 2:
+            return found[0] if found else None
+        self.telemetry.refresh()
+        views = [
+            RouteView(
+                i, r.hops, r.delay_s, min((self.telemetry.link_free(x) for x in r.links), default=math.inf), r.price, r.sites
+            )
+            for i, r in enumerate(found)
+        ]  # fmt: skip
+        decision = self.decide(
+            "routing", View(routes=views, in_flight=self.in_flight), order.index, len(views)
+        )
+        if isinstance(decision, RefuseOrder):
+            raise Refusal(decision.reason, "routing policy")
+        return found[decision.route] if 0 <= decision.route < len(found) else found[0]
+
+    def links_changed(self) -> None:
+        """Recompute what routes must avoid after a link went down or came back."""
+        self.avoid = both_ways(self.down_links)
 
     def move(
         self,
@@ -215,7 +251,9 @@ class World:
         ideal, waited, bottleneck, used = 0.0, 0.0, "", ""
         patience = max(self.plan.run.retry_s * self.plan.run.max_retries, NO_ROUTE_PATIENCE_S)
         while left > 1e-6:
-            route = slice_route if slice_route is not None else self.route(source, target, technology)
+            route = (
+                slice_route if slice_route is not None else self.pick_route(order, source, target, technology)
+            )
             if route is None:
                 if waited >= patience:
                     raise Failure("fault.link", f"{source} -> {target}")
@@ -301,7 +339,9 @@ class World:
             self.telemetry.asked(needs, -1)
         self.grant_ready()
 
-    def compute(self, order: Any, node: NodePlan, work_core_s: float, max_cores: float, *, reserved: bool) -> Process:
+    def compute(
+        self, order: Any, node: NodePlan, work_core_s: float, max_cores: float, *, reserved: bool
+    ) -> Process:
         """Do work on a node; returns the outcome. Cores are reserved ones or shared."""
         index = self.node_index[node.id]
         event = self.dp.execute(

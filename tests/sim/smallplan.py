@@ -65,9 +65,18 @@ def network(protection="restoration", rate=1e9, plane="ip"):
     for a, b in ("AB", "BC", "AC"):
         add(f"ip:{a}-{b}", a, b, "ip", rate, 0.0005)
         add(f"otn:{a}-{b}", a, b, "otn", rate, 0.0005, isolation="hard", setup=5.0)
-    for node, site in (("drn1", "A"), ("dsn1", "B"), ("dsn2", "C"), ("pool1", "B"), ("tee1", "C"), ("dsn3", "B")):
+    for node, site in (
+        ("drn1", "A"),
+        ("dsn1", "B"),
+        ("dsn2", "C"),
+        ("pool1", "B"),
+        ("tee1", "C"),
+        ("dsn3", "B"),
+    ):
         add(f"access:{node}", node, site, "pon", 1e9, 0.0001, access=True)
-    return NetworkPlan(sites, tuple(links), RoutingPlan(protection=protection, restoration_s=2.0, switch_s=0.05))
+    return NetworkPlan(
+        sites, tuple(links), RoutingPlan(protection=protection, restoration_s=2.0, switch_s=0.05)
+    )
 
 
 def nodes(sharing="reserved"):
@@ -113,7 +122,17 @@ def plan(streams=None, **more):
     return Plan(**{**fields, **more})
 
 
-__all__ = ["Dist", "NetOrderPlan", "constant_stream", "network", "nodes", "plan", "replace", "services", "stream"]
+__all__ = [
+    "Dist",
+    "NetOrderPlan",
+    "constant_stream",
+    "network",
+    "nodes",
+    "plan",
+    "replace",
+    "services",
+    "stream",
+]
 
 
 def constant_stream(n):

@@ -34,7 +34,7 @@ def test_one_failure_stops_the_others_and_reaches_the_caller():
     env, log = simpy.Environment(), []
 
     def main():
-        with pytest.raises(Failure, match="fault.node"):
+        with pytest.raises(Failure, match=r"fault\.node"):
             yield from fork(env, [branch(env, 5, log, "a"), branch(env, 2, log, "b", Failure("fault.node"))])
         log.append(("main", env.now))
 
@@ -47,10 +47,13 @@ def test_two_failures_at_one_instant_do_not_crash():
     env, log = simpy.Environment(), []
 
     def main():
-        with pytest.raises(Refusal, match="capacity.node"):
+        with pytest.raises(Refusal, match=r"capacity\.node"):
             yield from fork(
                 env,
-                [branch(env, 2, log, "a", Refusal("capacity.node")), branch(env, 2, log, "b", Failure("fault.link"))],
+                [
+                    branch(env, 2, log, "a", Refusal("capacity.node")),
+                    branch(env, 2, log, "b", Failure("fault.link")),
+                ],
             )
         yield env.timeout(1)
 

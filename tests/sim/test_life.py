@@ -28,7 +28,7 @@ def test_every_phase_happens_in_order_and_the_states_are_legal():
     delivery = only(tables)
     assert delivery["state"] == "completed"
     phases = [r["phase"] for r in sorted(table(tables, "phases"), key=lambda r: (r["start_s"], r["end_s"]))]
-    assert [p for p in PHASES if p in phases] == [p for p in dict.fromkeys(phases)]
+    assert [p for p in PHASES if p in phases] == list(dict.fromkeys(phases))
     assert set(PHASES) - set(phases) == {"attest"}
     for machine in ("order", "negotiation", "job", "allocation", "transfer"):
         path = tuple(r["state"] for r in table(tables, "states") if r["machine"] == machine)
@@ -77,7 +77,14 @@ def test_tee_job_is_attested_on_a_tee_node():
 @pytest.mark.req("DCC-11")
 def test_two_jobs_that_want_the_same_nodes_run_one_after_the_other_and_never_deadlock():
     a = stream(ident="a", times=[10.0] * 8, parties=2, engine="mpc.semi2k", params={})
-    b = stream(ident="b", times=[10.0] * 8, parties=2, engine="mpc.semi2k", params={}, assets=SelectorPlan(("a2", "a1")))
+    b = stream(
+        ident="b",
+        times=[10.0] * 8,
+        parties=2,
+        engine="mpc.semi2k",
+        params={},
+        assets=SelectorPlan(("a2", "a1")),
+    )
     tables = simulate(plan([a, b]), 0)
     assert {r["state"] for r in table(tables, "deliveries")} == {"completed"}
     assert len(table(tables, "deliveries")) == 16
@@ -129,8 +136,7 @@ def test_slice_that_does_not_fit_is_refused_with_its_reason():
 
 @pytest.mark.req("NOD-05")
 def test_job_larger_than_the_node_is_refused_not_left_hanging():
-    small = tuple(replace(n, memory_bytes=1e6) for n in nodes())
-    tables = simulate(plan(nodes=small), 0)
+    tables = simulate(plan([stream("mpc.semi2k", params={"rows": constant(1e8)})]), 0)
     assert only(tables, "orders")["reason"] == "capacity.node"
     assert table(tables, "deliveries") == []
 
@@ -192,7 +198,7 @@ def test_chain_of_four_takes_its_critical_path():
     steps = (
         JobStepPlan("psi", "psi.ecdh", params={"rows": constant(1e5)}),
         JobStepPlan("stats", "stats.masked", after=("psi",)),
-        JobStepPlan("train", "sgb.secureboost", params={"samples": constant(2e4)}, after=("psi",)),
+        JobStepPlan("train", "sgb.secureboost", params={"rows": constant(2e4)}, after=("psi",)),
         JobStepPlan("report", "transfer.bulk", params={"size": constant(1e6)}, after=("stats", "train")),
     )
     tables = simulate(plan([stream(steps=steps)]), 0)
@@ -208,7 +214,9 @@ def test_chain_of_four_takes_its_critical_path():
 @pytest.mark.req("NET-14")
 def test_classes_share_by_strict_priority():
     def bulk(ident, cls, **more):
-        return stream("transfer.bulk", "package", ident=ident, cls=cls, params={"size": constant(2e9)}, **more)
+        return stream(
+            "transfer.bulk", "package", ident=ident, cls=cls, params={"size": constant(2e9)}, **more
+        )
 
     tables = simulate(plan([bulk("u", "urgent"), bulk("b", "bulk")], classes=(
         ClassPlan("urgent", 0, 1.0), ClassPlan("standard", 1, 1.0), ClassPlan("bulk", 2, 1.0))), 0)  # fmt: skip
@@ -235,7 +243,7 @@ def test_a_defective_product_fails_and_is_not_billed():
 def test_same_seed_same_tables_and_another_seed_another():
     s = constant_stream(40)
     one, two = simulate(plan([s]), 0), simulate(plan([s]), 0)
-    assert all(one[name].equals(two[name]) for name in one)
+    assert all(one[name].to_pandas().equals(two[name].to_pandas()) for name in one)
     other = simulate(plan([s]), 1)
     assert not one["deliveries"].equals(other["deliveries"])
 
