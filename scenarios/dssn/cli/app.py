@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,13 +16,17 @@ __all__ = ["app", "run_app"]
 app = typer.Typer(
     name="dssn",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Simulate a Data Switching Service Network: one scenario file, from order to bill.
 
-Start with [bold]dssn run metro[/bold] (ten nodes, two seconds). Then [bold]dssn list[/bold] shows the other
-scenarios and [bold]dssn new scenario mine --from metro[/bold] copies one to change.
+\b
+Start here:
+    dssn run metro                         ten nodes, two seconds
+    dssn list                              the other scenarios
+    dssn new scenario mine --from metro    a copy to change
+    dssn COMMAND --help                    examples of each command
 
 Exit codes: 0 ok, 2 usage, 3 scenario invalid, 4 run failed, 5 backend not available, 130 interrupted.""",
 )
@@ -45,15 +50,21 @@ def _root(
     pass
 
 
-catalogue.register(app)
 run_command.register(app)
 study_command.register(app)
+catalogue.register(app)
 new_command.register(app)
 doctor_command.register(app)
 
 
 def run_app() -> None:
-    """Run with the arguments of the process; leaves by ``SystemExit``."""
+    """Run with the arguments of the process; leaves by ``SystemExit``.
+
+    The working folder is added at the end of the import path, so that ``module:object`` policies beside a
+    scenario are found and shadow nothing.
+    """
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
     try:
         app()
     except KeyboardInterrupt:

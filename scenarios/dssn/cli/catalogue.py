@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dssn.cli.exits import BACKEND, FAILED, INVALID, OK, CliError, guarded
+from dssn.cli.helptext import help_text
 from dssn.cli.output import emit_json, heading, line, table
 
 __all__ = ["register"]
@@ -29,23 +30,25 @@ Sets = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for name, function, panel in (
-        ("list", list_scenarios, "Look"),
-        ("show", show, "Look"),
-        ("check", check, "Look"),
-        ("schema", schema, "Look"),
-        ("policies", policies, "Look"),
-        ("engines", engines, "Look"),
-        ("truth", truth, "Trust"),
-        ("requirements", requirements, "Trust"),
+    for name, function, short in (
+        ("list", list_scenarios, "The scenarios that ship with it."),
+        ("show", show, "What a scenario holds."),
+        ("check", check, "Every problem of a scenario, nothing run."),
+        ("schema", schema, "The JSON schema of scenario files."),
+        ("policies", policies, "The policies, and where each comes from."),
+        ("engines", engines, "The engines and their parameters."),
+        ("truth", truth, "The simulator against closed forms."),
+        ("requirements", requirements, "Which requirements have a test."),
     ):
-        app.command(name, rich_help_panel=panel)(guarded(function))
+        app.command(name, short_help=short, help=help_text(function))(guarded(function))
 
 
 def list_scenarios(*, json: Json = False) -> None:
     """List the scenarios that ship with the testbed, and the question each answers.
 
-    Example: [bold]dssn list[/bold], then [bold]dssn run metro[/bold].
+    Example::
+
+        dssn list
     """
     from dssn.loading import list_library
 
@@ -60,13 +63,16 @@ def list_scenarios(*, json: Json = False) -> None:
 
 def show(
     scenario: Source, *, override: Overrides = None, sets: Sets = None, yaml: bool = typer.Option(
-        False, "--yaml", help="Print the merged scenario as YAML."  # noqa: FBT003
+        False, "--yaml", help="Print the merged scenario as YAML."
     ), json: Json = False,
 ) -> None:  # fmt: skip
     """Show what a scenario holds after imports, overrides and --set.
 
-    Examples: [bold]dssn show metro[/bold]; [bold]dssn show metro --yaml > mine.yaml[/bold];
-    [bold]dssn show metro --override busy --json[/bold].
+    Examples::
+
+        dssn show metro
+        dssn show metro --yaml > mine.yaml
+        dssn show metro --override busy --json
     """
     from dssn.face.scenario import load
 
@@ -91,6 +97,8 @@ def show(
 def _facts(sc: Any) -> dict[str, Any]:
     plan = sc.plan
     from dssn.report.numbers import show as quantity
+    from dssn.report.numbers import statistic
+    from dssn_sim.stats.measures import KPIS
 
     def count(values: list[str]) -> dict[str, int]:
         return {v: values.count(v) for v in dict.fromkeys(values)}
@@ -115,7 +123,8 @@ def _facts(sc: Any) -> dict[str, Any]:
             for f in plan.faults
         ],
         "objectives": [
-            f"{o.kpi}{' of ' + o.cls if o.cls else ''} {'at most' if o.direction == 'max' else 'at least'} {o.bound:g} (SI)"
+            f"{o.kpi}{' of ' + o.cls if o.cls else ''}{f', {statistic(f'p{100 * o.quantile:g}')}' if o.quantile else ''}: "
+            f"{'at most' if o.direction == 'max' else 'at least'} {quantity(o.bound, KPIS[o.kpi].unit if o.kpi in KPIS else '')}"
             for o in plan.objectives
         ],
         "overrides": sorted((sc._loaded.scenario.overrides or {}).keys())
@@ -151,21 +160,15 @@ def check(
 
     Exit code 3 if there is a problem; warnings (codes W...) alone give 0.
 
-    Examples: [bold]dssn check mine.yaml[/bold]; [bold]dssn check scenarios/*.yaml --json[/bold].
-    """
-    from dssn.face.scenario import load
-    from dssn.problems import Problem, Problems
+    Examples::
 
-    found: list[Problem] = []
-    for file in files:
-        try:
-            sc = load(file, overrides=override or (), set=sets or ())
-            problems = sc.check()
-            found += problems
-            if not any(not p.is_warning for p in problems):
-                _ = sc.plan  # compiling finds what the rules cannot see
-        except Problems as error:
-            found += error.problems
+        dssn check mine.yaml
+        dssn check mine.yaml --set run.horizon="2 h"
+        dssn check scenarios/*.yaml --json
+    """
+    from dssn.checks import check as check_file
+
+    found = [p for file in files for p in check_file(file, tuple(override or ()), tuple(sets or ()))]
     errors = [p for p in found if not p.is_warning]
     if json:
         emit_json({"ok": not errors, "problems": [p.to_json() for p in found]})
@@ -182,8 +185,10 @@ def check(
 def schema(*, out: Annotated[Path | None, typer.Option("--out", help="Write to a file.")] = None) -> None:
     """Print the JSON schema of scenario files, for completion in editors.
 
-    Example: [bold]dssn schema --out dssn.schema.json[/bold], then put
-    [bold]# yaml-language-server: $schema=dssn.schema.json[/bold] on the first line of a scenario.
+    Example, and the first line of a scenario that uses it::
+
+        dssn schema --out dssn.schema.json
+        # yaml-language-server: $schema=dssn.schema.json
     """
     import json
 
@@ -200,8 +205,13 @@ def schema(*, out: Annotated[Path | None, typer.Option("--out", help="Write to a
 def policies(*, json: Json = False) -> None:
     """List the policies: kind, name and where each comes from.
 
-    A scenario names one under [bold]policies:[/bold], or [bold]module:object[/bold] of your own
-    (see [bold]dssn new policy[/bold]).
+    A scenario names one under policies:, or module:object of your own.
+
+    Examples::
+
+        dssn policies
+        dssn run metro --set policies.placement=random
+        dssn new policy greenest --kind placement
     """
     from dssn_models.policies.registry import available
 
@@ -218,7 +228,10 @@ def policies(*, json: Json = False) -> None:
 def engines(*, json: Json = False) -> None:
     """List the engines: what each computes, how heavy it is, what leaves the owner.
 
-    Example: [bold]dssn engines --json[/bold] also gives the parameters with unit and default.
+    Examples (JSON also gives the parameters with unit and default)::
+
+        dssn engines
+        dssn engines --json
     """
     from dssn_models.engines.registry import REGISTRY
 
@@ -254,6 +267,10 @@ def truth(
 
     Each row: the formula's value, the simulated value, its 99 % interval, and whether they agree.
     Exit code 4 if one does not.
+
+    Example::
+
+        dssn truth --quick
     """
     try:
         from dssn_sim import truth as room
@@ -290,6 +307,11 @@ def requirements(
     """Show which requirements have a test, found by their marks in the sources of the tests.
 
     Works in a checkout: it reads docs/requirements.csv and tests/.
+
+    Examples::
+
+        dssn requirements --missing
+        dssn requirements --write
     """
     from dssn.report.requirements import coverage, find_root, summary, write_coverage
 

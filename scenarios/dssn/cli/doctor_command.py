@@ -8,6 +8,7 @@ import typer
 
 from dssn.cli.catalogue import Json
 from dssn.cli.exits import BACKEND, guarded
+from dssn.cli.helptext import help_text
 from dssn.cli.output import emit_json, heading, line, table
 
 __all__ = ["register"]
@@ -15,7 +16,9 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("doctor", rich_help_panel="Trust")(guarded(doctor))
+    app.command("doctor", short_help="What this machine has and lacks.", help=help_text(doctor))(
+        guarded(doctor)
+    )
 
 
 def doctor(
@@ -28,6 +31,11 @@ def doctor(
     """Check this machine: Python, libraries, cores, memory, disk, compiled code, and what the emulation needs.
 
     The simulation needs no root, no GPU and no network. Exit code 5 if the simulation cannot run.
+
+    Examples::
+
+        dssn doctor
+        dssn doctor --json
     """
     from dssn.cli.checkup import examine
 

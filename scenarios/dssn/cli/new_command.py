@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from dssn.cli.exits import USAGE, CliError, guarded
+from dssn.cli.helptext import help_text
 from dssn.cli.output import line
 
 __all__ = ["register"]
@@ -24,9 +25,9 @@ def register(app: typer.Typer) -> None:
         help="Write a starting point: a policy of your own with its test, or a scenario to change.",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    new.command("policy")(guarded(policy))
-    new.command("scenario")(guarded(scenario))
-    app.add_typer(new, name="new", rich_help_panel="Extend")
+    new.command("policy", help=help_text(policy))(guarded(policy))
+    new.command("scenario", help=help_text(scenario))(guarded(scenario))
+    app.add_typer(new, name="new")
 
 
 def policy(
@@ -37,10 +38,11 @@ def policy(
 ) -> None:
     """Write a working policy and its test: NAME.py and test_NAME.py.
 
-    Run it with [bold]dssn run metro --set policies.KIND=NAME:CLASS[/bold] from the same folder; the last lines
-    printed show the exact command.
+    The last lines printed show how to test it and how to run a scenario with it.
 
-    Example: [bold]dssn new policy greenest --kind placement[/bold]
+    Example::
+
+        dssn new policy greenest --kind placement
     """
     if not _NAME.match(name):
         raise CliError(
@@ -81,8 +83,11 @@ def scenario(
 
     Imports of presets stay as they are: they resolve from anywhere.
 
-    Example: [bold]dssn new scenario mine --from metro[/bold], then [bold]dssn check mine.yaml[/bold] and
-    [bold]dssn run mine.yaml[/bold].
+    Example::
+
+        dssn new scenario mine --from metro
+        dssn check mine.yaml
+        dssn run mine.yaml
     """
     from dssn.loading.library import find
     from dssn.problems import Problem, Problems

@@ -10,6 +10,7 @@ import typer
 
 from dssn.cli.catalogue import Json, Overrides, Sets, Source
 from dssn.cli.exits import BACKEND, FAILED, USAGE, CliError, complain, guarded
+from dssn.cli.helptext import help_text
 from dssn.cli.output import emit_json, heading, line, table
 from dssn.cli.progress import Watcher
 
@@ -22,8 +23,10 @@ __all__ = ["choose_folder", "register", "say_if_compiling"]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command("run", rich_help_panel="Run")(guarded(run))
-    app.command("report", rich_help_panel="Run")(guarded(report))
+    app.command("run", short_help="Simulate a scenario.", help=help_text(run))(guarded(run))
+    app.command("report", short_help="Write the report of a run again.", help=help_text(report))(
+        guarded(report)
+    )
 
 
 Workers = Annotated[
@@ -64,15 +67,12 @@ def run(
     Ends with the key figures and their intervals, the answer in words, and the path of report.html.
     Same scenario and seed give the same tables, on any number of workers.
 
-    Examples:
+    Examples (the last one after an interruption)::
 
-      [bold]dssn run metro[/bold]
-
-      [bold]dssn run exchange-peak-day --replications 5 --out runs/peak[/bold]
-
-      [bold]dssn run metro --override busy --set run.horizon="1 h" --seed 7[/bold]
-
-      [bold]dssn run mine.yaml --out runs/mine --resume[/bold]   (after an interruption)
+        dssn run metro
+        dssn run exchange-peak-day --replications 5 --out runs/peak
+        dssn run metro --override busy --set run.horizon="1 h" --seed 7
+        dssn run mine.yaml --out runs/mine --resume
     """
     if crypto == "real":
         raise CliError(
@@ -148,8 +148,14 @@ def say_if_compiling(*, quiet: bool) -> None:
 
 
 def _say_failures(folder: RunFolder) -> None:
+    """Say why replications failed, each reason once."""
+    reasons: dict[str, list[str]] = {}
     for failure in folder.failures:
-        complain(f"replication {failure['replication']} failed: {failure['type']}: {failure['message']}")
+        text = f"{failure['type']}: {failure['message']}".split("\n", 1)[0]
+        reasons.setdefault(text, []).append(str(failure["replication"]))
+    for text, numbers in reasons.items():
+        plural = "s" if len(numbers) > 1 else ""
+        complain(f"replication{plural} {', '.join(numbers)} failed: {text}")
     complain(f"details: {folder.path / 'log.jsonl'}")
 
 
@@ -252,7 +258,10 @@ def report(
 ) -> None:
     """Write report.html of a run again, and on request its figures and a trace.
 
-    Examples: [bold]dssn report runs/metro-1 --plots[/bold]; [bold]dssn report runs/metro-1 --trace --gzip[/bold].
+    Examples::
+
+        dssn report runs/metro-1 --plots
+        dssn report runs/metro-1 --trace --gzip
     """
     from dssn.report.html import write_report
     from dssn_sim.runs import RunFolder

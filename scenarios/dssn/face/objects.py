@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 from dssn_models.plan import Plan, PolicyPlan
-from dssn_models.policies.api import PolicyKind
+from dssn_models.policies.registry import KINDS, as_policy
 
 __all__ = ["with_policies"]
-
-
-class FunctionPolicy:
-    """A plain ``decide(view, now, rng)`` function as a policy object."""
-
-    def __init__(self, kind: str, function: Callable[..., Any]) -> None:
-        self.kind = kind
-        self.name = str(getattr(function, "__qualname__", "function"))
-        self.function = function
-
-    def decide(self, view: Any, now: float, rng: Any) -> Any:
-        """Return the function's decision."""
-        return self.function(view, now, rng)
 
 
 def with_policies(
@@ -45,39 +32,24 @@ def with_policies(
     ValueError
         If a kind is unknown, an object cannot decide, or an object cannot go to worker processes.
     """
-    kinds = get_args(PolicyKind)
     chosen: dict[str, PolicyPlan] = dict(plan.policies)
     objects: dict[str, Any] = {}
     for kind, given in policies.items():
-        if kind not in kinds:
-            raise ValueError(f"no policy kind {kind!r}; there are {', '.join(kinds)}")
+        known = next((k for k in KINDS if k == kind), None)
+        if known is None:
+            raise ValueError(f"no policy kind {kind!r}; there are {', '.join(KINDS)}")
         if isinstance(given, PolicyPlan):
             chosen[kind] = given
         elif isinstance(given, str):
             chosen[kind] = PolicyPlan(kind, given)
         else:
-            target = _as_policy(kind, given)
+            target = as_policy(given, known)
             if workers is not None and workers > 1:
                 _check_pickles(kind, target)
             objects[kind] = target
-            chosen[kind] = PolicyPlan(kind, f"python:{_name(given)}")
+            name = getattr(given, "__qualname__", type(given).__qualname__)
+            chosen[kind] = PolicyPlan(kind, f"python:{name}")
     return replace(plan, policies=chosen), objects
-
-
-def _as_policy(kind: str, given: Any) -> Any:
-    target = given() if isinstance(given, type) else given
-    own = getattr(target, "kind", kind)
-    if own != kind:
-        raise ValueError(f"the object for {kind!r} is a {own} policy")
-    if hasattr(target, "decide"):
-        return target
-    if callable(target):
-        return FunctionPolicy(kind, target)
-    raise ValueError(f"{given!r} is no policy: it has no decide(view, now, rng) and cannot be called")
-
-
-def _name(given: Any) -> str:
-    return str(getattr(given, "__qualname__", type(given).__qualname__))
 
 
 def _check_pickles(kind: str, target: Any) -> None:
@@ -85,6 +57,6 @@ def _check_pickles(kind: str, target: Any) -> None:
         pickle.dumps(target)
     except Exception as error:
         raise ValueError(
-            f"the {kind} policy cannot be sent to worker processes ({error}); use workers=1, or put its class "
+            f"the {kind} policy cannot be sent to worker processes ({error}); use workers=1, or put it "
             "into a module that can be imported"
         ) from error

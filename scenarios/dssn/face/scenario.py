@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dssn.compile.codes import RawProblem
     from dssn.loading import Loaded
     from dssn.problems import Problem
     from dssn_models.plan import Plan
@@ -29,7 +30,7 @@ class Scenario:
         The merged document; loads by itself to the same scenario.
     """
 
-    def __init__(self, loaded: Loaded, source: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, loaded: Loaded, source: str | Path | None = None) -> None:
         self._loaded = loaded
         self._source = source
 
@@ -60,16 +61,38 @@ class Scenario:
 
     @cached_property
     def plan(self) -> Plan:
-        """The frozen plan in SI units that every backend runs."""
-        from dssn.compile import compile_plan
+        """The frozen plan in SI units that every backend runs.
 
-        return compile_plan(self._loaded)
+        Raises
+        ------
+        Problems
+            If the parts of the scenario do not fit together.
+        """
+        from dssn.compile import compile_plan
+        from dssn.compile.codes import CompileError
+        from dssn.problems import Problems
+
+        try:
+            return compile_plan(self._loaded)
+        except CompileError as error:
+            raise Problems(self._located(error.problems)) from error
 
     def check(self) -> list[Problem]:
         """Return what is wrong or odd; warnings have codes that start with ``W``."""
-        from dssn.checks import check as run_checks
+        from dssn.compile.semantic import check_all
+        from dssn.problems import Problems
 
-        return list(run_checks(self._loaded))
+        found = [*self._loaded.warnings, *self._located(check_all(self._loaded))]
+        if not any(not p.is_warning for p in found):
+            try:
+                _ = self.plan
+            except Problems as error:
+                found += error.problems
+        return found
+
+    def _located(self, raws: Iterable[RawProblem]) -> list[Problem]:
+        places = self._loaded.places()
+        return [places.problem(r.code, r.loc, r.found, r.allowed, r.hint) for r in dict.fromkeys(raws)]
 
     def vary(self, *overrides: str, set: dict[str, object] | Sequence[str] = ()) -> Scenario:  # noqa: A002
         """Return a changed scenario; this one stays as it is.
@@ -86,12 +109,15 @@ class Scenario:
         Problems
             If the changed scenario is invalid.
         """
+        source, before, sets = self.origin()
+        pairs = [f"{k}={v}" for k, v in set.items()] if isinstance(set, dict) else list(set)
+        return load(source, overrides=[*before, *overrides], set=[*sets, *pairs])
+
+    def origin(self) -> tuple[str | Path, list[str], list[str]]:
+        """Return the file or name it was loaded from, with the overrides and settings applied so far."""
         if self._source is None:
             raise ValueError("a scenario made from text cannot be varied; change the text and load it again")
-        pairs = [f"{k}={v}" for k, v in set.items()] if isinstance(set, dict) else list(set)
-        return load(
-            self._source, overrides=[*self._loaded.overrides, *overrides], set=[*self._loaded.sets, *pairs]
-        )
+        return self._source, list(self._loaded.overrides), list(self._loaded.sets)
 
     def __repr__(self) -> str:
         return f"Scenario({self.name!r}, {self.title!r})"
@@ -121,7 +147,7 @@ def _counted(values: Sequence[str]) -> str:
 
 
 def load(
-    source: str | os.PathLike[str],
+    source: str | Path,
     *,
     overrides: Sequence[str] = (),
     set: dict[str, object] | Sequence[str] = (),  # noqa: A002  as on the command line
@@ -155,12 +181,13 @@ def loads(text: str, name: str = "text") -> Scenario:
     return Scenario(load_text(text, name))
 
 
-def check(source: str | os.PathLike[str] | Scenario) -> list[Problem]:
-    """Return every problem of a scenario, without running it; an empty list means it can run."""
-    from dssn.problems import Problems
+def check(source: str | Path | Scenario) -> list[Problem]:
+    """Return every problem of a scenario, without running it; an empty list means it can run.
 
-    try:
-        scenario = source if isinstance(source, Scenario) else load(source)
-        return scenario.check()
-    except Problems as error:
-        return list(error.problems)
+    A name or path is checked with all its named overrides; a :class:`Scenario` as it is.
+    """
+    if isinstance(source, Scenario):
+        return source.check()
+    from dssn.checks import check as check_file
+
+    return list(check_file(source))
