@@ -7,6 +7,7 @@ transitions are tables; whoever moves a state goes through :func:`check_transiti
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 __all__ = ["MACHINES", "PHASES", "IllegalTransitionError", "check_transition", "is_legal_path"]
@@ -74,4 +75,4 @@ def is_legal_path(machine: str, states: tuple[str, ...]) -> bool:
     table = MACHINES[machine]
     if not states or states[0] != next(iter(table)):
         return False
-    return all(b in table[a] for a, b in zip(states, states[1:], strict=False))
+    return all(b in table[a] for a, b in pairwise(states))
