@@ -1,109 +1,246 @@
-"""Compliance review: facts of an order against a rule pack, with the clause that decided.
+"""Compliance review: facts of an order against a rule pack [CMP-01, FLW-03].
 
-A rule pack is plain data (it comes from the scenario's ``compliance`` section), so national,
-regional and industry packs can be swapped without code. A refused order cannot be scheduled by
-any path: the review stands before planning.
+A rule pack is plain data (section ``compliance`` of a scenario), so a national, regional or industry
+pack is swapped without code. The review names the clause that decided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
-__all__ = ["ReviewFacts", "Verdict", "review"]
+import numpy as np
+
+__all__ = [
+    "DEFAULT_LEVELS",
+    "FORMS",
+    "LevelRule",
+    "Outcome",
+    "ReviewFacts",
+    "RulePack",
+    "Verdict",
+    "form_of",
+    "human_verdict",
+    "review",
+]
 
 Outcome = Literal["pass", "needs_approval", "refuse"]
+
+#: Forms of delivery, weakest protection first.
+FORMS: Final[tuple[str, ...]] = ("package", "api", "stream", "privacy", "tee")
+
+
+@dataclass(frozen=True, slots=True)
+class LevelRule:
+    """Forms of delivery a sensitivity level allows, and who reviews (none, automatic, human)."""
+
+    forms: frozenset[str]
+    review: str = "automatic"
+
+
+#: Level -> rule where a pack names none. 1 open, 2 internal, 3 sensitive, 4 raw data never leaves.
+#: Assumed: which form suffices for which level is ours, to be replaced by the pack of the market at hand.
+DEFAULT_LEVELS: Final[Mapping[int, LevelRule]] = {
+    1: LevelRule(frozenset(FORMS), "none"),
+    2: LevelRule(frozenset({"api", "stream", "privacy", "tee"})),
+    3: LevelRule(frozenset({"privacy", "tee"})),
+    4: LevelRule(frozenset({"privacy", "tee"})),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewFacts:
-    """What a reviewer is told of an order.
+    """What the reviewer is told of an order.
 
     Attributes
     ----------
     level : int
-        Sensitivity of the data, 1 (open) to 4 (most sensitive).
+        Sensitivity 1 ... 4 of the most sensitive part.
     channel : str
-        Form of delivery: api, package, stream, privacy or tee.
+        Form of delivery asked for.
     confidentiality : str
-        What the first engine protects: ``plain`` (nothing), ``privacy``, ``tee``.
+        What the engine lets out: ``plain`` (the data), ``privacy`` (protocol messages), ``tee`` (sealed input).
     purpose : str
-        Declared purpose of use.
+        Purpose of use.
     cross_border : bool
         Whether the result leaves the country.
     export_allowed : bool
-        Whether every asset may.
+        Whether every owner lets results leave.
+    engines : tuple of str
+        Engines of the chain.
+    sectors : tuple of str
+        Sectors of the assets.
+    baseline : bool
+        Delivery of the old way, which no reviewer sees (FLW-09).
+    regions : tuple of str
+        Regions the data or result goes to or through.
     """
 
     level: int
     channel: str
-    confidentiality: str
+    confidentiality: str = "plain"
     purpose: str = ""
     cross_border: bool = False
     export_allowed: bool = True
+    engines: tuple[str, ...] = ()
+    sectors: tuple[str, ...] = ()
+    baseline: bool = False
+    regions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Outcome of a review.
+    """Outcome, reason code ('' unless refused) and the clause of the pack that decided."""
+
+    outcome: Outcome
+    reason: str = ""
+    clause: str = ""
+
+
+@dataclass(frozen=True)
+class RulePack:
+    """A rule pack.
 
     Attributes
     ----------
-    outcome : {'pass', 'needs_approval', 'refuse'}
-        ``needs_approval`` sends the order to a person.
-    reason : str
-        Reason code where refused, else ''.
-    clause : str
-        Rule pack and clause that decided.
+    id : str
+        Name, cited in clauses.
+    levels : Mapping
+        Level to rule; a missing level takes :data:`DEFAULT_LEVELS`.
+    purposes : frozenset of str
+        Allowed purposes; empty: all.
+    cross_border : str
+        ``refuse``, ``allow``, or ``approve`` (by a person, up to ``cross_border_level``).
+    cross_border_level : int
+        Highest level that may leave the country after approval.
+    regions_allow, regions_deny : frozenset of str
+        Regions data may go to (empty: all) and may not.
+    algorithms : frozenset of str
+        Trusted engines; ``psi.*`` stands for all of a family; empty: all.
+    human_share, refuse_share : float
+        Share of automatic reviews that a person looks at, and of those the share refused.
     """
 
-    outcome: Outcome
-    reason: str
-    clause: str
+    id: str = "default"
+    levels: Mapping[int, LevelRule] = field(default_factory=lambda: dict(DEFAULT_LEVELS))
+    purposes: frozenset[str] = frozenset()
+    cross_border: str = "approve"
+    cross_border_level: int = 2
+    regions_allow: frozenset[str] = frozenset()
+    regions_deny: frozenset[str] = frozenset()
+    algorithms: frozenset[str] = frozenset()
+    human_share: float = 0.0
+    refuse_share: float = 0.0
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> RulePack:
+        """Return the pack of a plan's ``compliance`` section; missing parts take their defaults."""
+        levels = dict(DEFAULT_LEVELS)
+        for level, rule in (data.get("levels") or {}).items():
+            levels[int(level)] = LevelRule(frozenset(rule["forms"]), str(rule.get("review", "automatic")))
+
+        def words(name: str) -> frozenset[str]:
+            found: Iterable[str] = data.get(name) or ()
+            return frozenset(found)
+
+        return cls(
+            str(data.get("id", "default")), levels, words("purposes"), str(data.get("cross_border", "approve")),
+            int(data.get("cross_border_level", 2)), words("regions_allow"), words("regions_deny"),
+            words("algorithms"), float(data.get("human_share", 0.0)), float(data.get("refuse_share", 0.0)),
+        )  # fmt: skip
 
 
-def review(facts: ReviewFacts, pack: Mapping[str, Any], draw: float = 1.0) -> Verdict:
-    """Return the verdict of a rule pack.
+def form_of(channel: str, confidentiality: str) -> str:
+    """Return the form that a delivery really has: the channel, unless the engine protects less.
+
+    Examples
+    --------
+    >>> form_of("privacy", "plain")  # named privacy, but the engine hands out the data
+    'package'
+    >>> form_of("tee", "privacy")
+    'privacy'
+    """
+    if channel in ("privacy", "tee"):
+        if confidentiality == "plain":
+            return "package"
+        if channel == "tee" and confidentiality != "tee":
+            return "privacy"
+    return channel
+
+
+def _trusted(engine: str, trusted: frozenset[str]) -> bool:
+    return engine in trusted or f"{engine.split('.', 1)[0]}.*" in trusted
+
+
+def _refusal(facts: ReviewFacts, pack: RulePack, rule: LevelRule) -> Verdict | None:
+    """Return the first refusal, in the order in which a reviewer reads the pack."""
+    name = pack.id
+    form = form_of(facts.channel, facts.confidentiality)
+    if form not in rule.forms:
+        return Verdict("refuse", "compliance.level", f"{name}: levels.{facts.level}.forms ({form})")
+    if pack.purposes and facts.purpose not in pack.purposes:
+        return Verdict("refuse", "compliance.purpose", f"{name}: purposes ({facts.purpose})")
+    if facts.cross_border:
+        if not facts.export_allowed:
+            return Verdict("refuse", "compliance.cross_border", "asset: export")
+        if pack.cross_border == "refuse":
+            return Verdict("refuse", "compliance.cross_border", f"{name}: cross_border")
+        if pack.cross_border == "approve" and facts.level > pack.cross_border_level:
+            clause = f"{name}: cross_border_level ({facts.level} > {pack.cross_border_level})"
+            return Verdict("refuse", "compliance.cross_border", clause)
+    for region in facts.regions:
+        if region in pack.regions_deny:
+            return Verdict("refuse", "compliance.region", f"{name}: regions_deny ({region})")
+        if pack.regions_allow and region not in pack.regions_allow:
+            return Verdict("refuse", "compliance.region", f"{name}: regions_allow ({region})")
+    if pack.algorithms:
+        for engine in facts.engines:
+            if not _trusted(engine, pack.algorithms):
+                return Verdict("refuse", "compliance.algorithm", f"{name}: algorithms ({engine})")
+    return None
+
+
+def review(
+    facts: ReviewFacts, pack: RulePack | Mapping[str, Any], rng: np.random.Generator | None = None
+) -> Verdict:
+    """Return the verdict of the automatic review.
 
     Parameters
     ----------
     facts : ReviewFacts
         The order.
-    pack : Mapping
-        Keys ``id``, ``levels`` (level -> ``forms``, ``review``), ``purposes``, ``cross_border``
-        ('refuse' | 'approve' | 'allow'), ``cross_border_level``, ``human_share``. Missing keys do not restrict.
-    draw : float
-        A uniform draw in [0, 1); below ``human_share`` an automatic review goes to a person.
+    pack : RulePack or Mapping
+        The rules; a mapping is the ``compliance`` section of a plan.
+    rng : numpy.random.Generator, optional
+        Draws which automatic reviews go to a person as well (``human_share``); without it none does.
+
+    Examples
+    --------
+    >>> review(ReviewFacts(level=3, channel="api"), {})
+    Verdict(outcome='refuse', reason='compliance.level', clause='default: levels.3.forms (api)')
     """
-    name = str(pack.get("id", "rules"))
-    rule = pack.get("levels", {}).get(facts.level)
-    if rule is not None and facts.channel not in rule["forms"]:
-        clause = f"{name} levels.{facts.level}: {facts.channel} is not among {', '.join(rule['forms'])}"
-        return Verdict("refuse", "compliance.level", clause)
-    if facts.channel in ("privacy", "tee") and facts.confidentiality == "plain":
-        # A plain engine behind a privacy label would return raw rows.
-        return Verdict("refuse", "compliance.level", f"{name} levels.{facts.level}: engine does not protect the data")
-    purposes = pack.get("purposes") or ()
-    if purposes and facts.purpose not in purposes:
-        return Verdict("refuse", "compliance.purpose", f"{name} purposes: {facts.purpose!r}")
-    if facts.cross_border:
-        verdict = _border(facts, pack, name)
-        if verdict is not None:
-            return verdict
-    if rule is not None and rule.get("review") == "human":
-        return Verdict("needs_approval", "", f"{name} levels.{facts.level}.review")
-    if draw < float(pack.get("human_share", 0.0)):
-        return Verdict("needs_approval", "", f"{name} human_share")
-    return Verdict("pass", "", name)
+    if not isinstance(pack, RulePack):
+        pack = RulePack.from_mapping(pack)
+    if facts.baseline:
+        return Verdict("pass", "", "baseline: not reviewed")
+    rule = pack.levels[min(max(facts.level, 1), 4)]
+    refusal = _refusal(facts, pack, rule)
+    if refusal is not None:
+        return refusal
+    if facts.cross_border and pack.cross_border == "approve":
+        return Verdict("needs_approval", "", f"{pack.id}: cross_border")
+    if rule.review == "human":
+        return Verdict("needs_approval", "", f"{pack.id}: levels.{facts.level}.review")
+    if rule.review == "automatic" and rng is not None and rng.random() < pack.human_share:
+        return Verdict("needs_approval", "", f"{pack.id}: human_share")
+    return Verdict("pass", "", f"{pack.id}: levels.{facts.level}")
 
 
-def _border(facts: ReviewFacts, pack: Mapping[str, Any], name: str) -> Verdict | None:
-    mode = pack.get("cross_border", "approve")
-    if mode == "refuse" or not facts.export_allowed:
-        return Verdict("refuse", "compliance.cross_border", f"{name} cross_border")
-    if mode == "approve":
-        if facts.level > int(pack.get("cross_border_level", 4)):
-            return Verdict("refuse", "compliance.cross_border", f"{name} cross_border_level")
-        return Verdict("needs_approval", "", f"{name} cross_border")
-    return None
+def human_verdict(pack: RulePack | Mapping[str, Any], rng: np.random.Generator) -> Verdict:
+    """Return what the person decides who looks at an order that needs approval."""
+    if not isinstance(pack, RulePack):
+        pack = RulePack.from_mapping(pack)
+    if rng.random() < pack.refuse_share:
+        return Verdict("refuse", "compliance.review", f"{pack.id}: refuse_share")
+    return Verdict("pass", "", f"{pack.id}: approved")

@@ -1,219 +1,183 @@
-"""Evidence: salted commitments in a hash chain per delivery, over one Merkle log.
+"""Evidence of deliveries: salted commitments, one hash chain an order, one Merkle log over all [BIZ-05, CTL-21].
 
-Only commitments are kept on the log, never facts: ``SHA-256(salt || event || facts)`` with a 16 byte
-salt that stays with the parties, so small domains cannot be guessed (CTL-21). The records of a
-delivery form a chain, so a record that was changed or taken out is named (BIZ-05). The log is
-the tree of RFC 6962 (0x00 for leaves, 0x01 for nodes) with inclusion and consistency proofs.
+A record commits to its facts by SHA-256(salt || facts); only commitment and links go to the ledger, so a
+ledger gives away nothing even about facts with few possible values. Facts and salt stay with the parties and
+open the commitment later. Records of an order are chained; each record's hash is a leaf of the Merkle log.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-__all__ = ["EvidenceLog", "EvidenceRecord", "MerkleLog", "verify_chain", "verify_consistency", "verify_inclusion"]
+from dssn_models.trust.merkle import MerkleLog, leaf_hash, verify_consistency, verify_inclusion
 
-_ZERO = bytes(32)
+__all__ = [
+    "GENESIS",
+    "EvidenceLog",
+    "Finding",
+    "Head",
+    "MerkleLog",
+    "Record",
+    "check_chain",
+    "commit",
+    "opens",
+    "verify_consistency",
+    "verify_inclusion",
+]
 
-
-def _hash(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
-
-
-def _leaf(data: bytes) -> bytes:
-    return _hash(b"\x00" + data)
-
-
-def _node(left: bytes, right: bytes) -> bytes:
-    return _hash(b"\x01" + left + right)
-
-
-class MerkleLog:
-    """Append-only Merkle tree of RFC 6962, section 2.1.
-
-    Appending is O(log n) amortised: full subtrees are kept per level.
-    """
-
-    def __init__(self) -> None:
-        self._levels: list[list[bytes]] = [[]]
-
-    def __len__(self) -> int:
-        return len(self._levels[0])
-
-    def append(self, data: bytes) -> int:
-        """Append a leaf and return its index."""
-        self._levels[0].append(_leaf(data))
-        level = 0
-        while len(self._levels[level]) % 2 == 0:
-            left, right = self._levels[level][-2:]
-            if level + 1 == len(self._levels):
-                self._levels.append([])
-            self._levels[level + 1].append(_node(left, right))
-            level += 1
-        return len(self) - 1
-
-    def _range(self, begin: int, end: int) -> bytes:
-        """Hash of leaves [begin, end); ``begin`` is a multiple of the largest power of two below the size."""
-        size = end - begin
-        if size == 1:
-            return self._levels[0][begin]
-        if size & (size - 1) == 0 and begin % size == 0:
-            level = size.bit_length() - 1
-            return self._levels[level][begin >> level]
-        half = 1 << ((size - 1).bit_length() - 1)
-        return _node(self._range(begin, begin + half), self._range(begin + half, end))
-
-    def root(self, size: int | None = None) -> bytes:
-        """Return the tree head of the first ``size`` leaves (all by default)."""
-        n = len(self) if size is None else size
-        return self._range(0, n) if n else _hash(b"")
-
-    def inclusion(self, index: int, size: int | None = None) -> list[bytes]:
-        """Return the audit path of a leaf in the tree of ``size`` leaves."""
-        n = len(self) if size is None else size
-        if not 0 <= index < n <= len(self):
-            raise IndexError(f"leaf {index} is not in a tree of {n}")
-        return self._path(index, 0, n)
-
-    def _path(self, index: int, begin: int, end: int) -> list[bytes]:
-        size = end - begin
-        if size == 1:
-            return []
-        half = 1 << ((size - 1).bit_length() - 1)
-        if index < half:
-            return [*self._path(index, begin, begin + half), self._range(begin + half, end)]
-        return [*self._path(index - half, begin + half, end), self._range(begin, begin + half)]
-
-    def consistency(self, first: int, second: int | None = None) -> list[bytes]:
-        """Return the proof that the tree of ``first`` leaves is a prefix of that of ``second``."""
-        n = len(self) if second is None else second
-        if not 0 < first <= n <= len(self):
-            raise IndexError(f"no consistency proof from {first} to {n}")
-        return self._subproof(first, 0, n, whole=True)
-
-    def _subproof(self, m: int, begin: int, end: int, *, whole: bool) -> list[bytes]:
-        size = end - begin
-        if m == size:
-            return [] if whole else [self._range(begin, end)]
-        half = 1 << ((size - 1).bit_length() - 1)
-        if m <= half:
-            return [*self._subproof(m, begin, begin + half, whole=whole), self._range(begin + half, end)]
-        return [*self._subproof(m - half, begin + half, end, whole=False), self._range(begin, begin + half)]
+#: The link of an order's first record.
+GENESIS: Final = bytes(32)
+SALT_BYTES: Final = 16
 
 
-def verify_inclusion(data: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
-    """Return whether ``data`` is leaf ``index`` of the tree with this size and root (RFC 9162, 2.1.3.2)."""
-    if index >= size:
-        return False
-    fn, sn, r = index, size - 1, _leaf(data)
-    for p in path:
-        if sn == 0:
-            return False
-        if fn & 1 or fn == sn:
-            r = _node(p, r)
-            while not fn & 1 and fn != 0:
-                fn, sn = fn >> 1, sn >> 1
-        else:
-            r = _node(r, p)
-        fn, sn = fn >> 1, sn >> 1
-    return sn == 0 and r == root
+class Record(NamedTuple):
+    """One evidence record as the ledger holds it."""
 
-
-def verify_consistency(first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]) -> bool:
-    """Return whether the first tree is a prefix of the second (RFC 9162, 2.1.4.2)."""
-    if first == second:
-        return not path and first_root == second_root
-    steps = list(path)
-    if first & (first - 1) == 0:
-        steps.insert(0, first_root)
-    if not steps or not 0 < first < second:
-        return False
-    fn, sn = first - 1, second - 1
-    while fn & 1:
-        fn, sn = fn >> 1, sn >> 1
-    fr = sr = steps[0]
-    for c in steps[1:]:
-        if sn == 0:
-            return False
-        if fn & 1 or fn == sn:
-            fr, sr = _node(c, fr), _node(c, sr)
-            while not fn & 1 and fn != 0:
-                fn, sn = fn >> 1, sn >> 1
-        else:
-            sr = _node(sr, c)
-        fn, sn = fn >> 1, sn >> 1
-    return sn == 0 and fr == first_root and sr == second_root
-
-
-@dataclass(frozen=True, slots=True)
-class EvidenceRecord:
-    """One record: what is on the ledger, and the salt that stays with the parties."""
-
-    delivery: str
+    order: str
     seq: int
     event: str
     commitment: bytes
-    previous: bytes  # hash of the record before it in this delivery's chain
-    salt: bytes
-    index: int  # leaf in the Merkle log
+    previous: bytes
+    hash: bytes
+    leaf: int  # index in the Merkle log
+    salt: bytes  # kept by the parties, not on the ledger
 
-    @property
-    def digest(self) -> bytes:
-        """Hash of this record, which the next one carries."""
-        return _hash(self.previous + self.seq.to_bytes(4, "big") + self.event.encode() + self.commitment)
+
+class Head(NamedTuple):
+    """Length and last hash of an order's chain."""
+
+    length: int
+    hash: bytes
+
+
+class Finding(NamedTuple):
+    """A record that is not as it was written."""
+
+    order: str
+    seq: int
+    kind: Literal["changed", "missing", "added", "unlinked"]
+    text: str
+
+
+def commit(salt: bytes, facts: str) -> bytes:
+    """Return the salted commitment to facts."""
+    return sha256(salt + facts.encode()).digest()
+
+
+def opens(commitment: bytes, salt: bytes, facts: str) -> bool:
+    """Return whether salt and facts open a commitment."""
+    return commit(salt, facts) == commitment
+
+
+def _record_hash(order: str, seq: int, event: str, commitment: bytes, previous: bytes) -> bytes:
+    text = f"{len(order)}:{order}|{seq}|{len(event)}:{event}|".encode()
+    return sha256(text + commitment + previous).digest()
 
 
 class EvidenceLog:
-    """Evidence of many deliveries.
+    """Writes records and keeps the heads of the chains and the Merkle log.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        Source of salts.
+        Source of the salts (in the emulation: a secure one behind the same interface).
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
-        self._last: dict[str, EvidenceRecord] = {}
-        self.log = MerkleLog()
+        self.heads: dict[str, Head] = {}
+        self.merkle = MerkleLog()
 
-    def append(self, delivery: str, event: str, facts: str) -> EvidenceRecord:
-        """Commit to the facts of an event and chain it to the delivery's records."""
-        salt = self._rng.bytes(16)
-        before = self._last.get(delivery)
-        record = EvidenceRecord(
-            delivery,
-            0 if before is None else before.seq + 1,
-            event,
-            commit(salt, event, facts),
-            _ZERO if before is None else before.digest,
-            salt,
-            len(self.log),
+    def append(self, order: str, event: str, facts: str) -> Record:
+        """Write a record and return it.
+
+        Parameters
+        ----------
+        order : str
+            Whose chain.
+        event : str
+            What happened (readable on the ledger).
+        facts : str
+            Details, only committed to.
+        """
+        seq, previous = self.heads.get(order, (0, GENESIS))
+        salt = self._rng.bytes(SALT_BYTES)
+        commitment = commit(salt, facts)
+        digest = _record_hash(order, seq, event, commitment, previous)
+        leaf = self.merkle.append(digest)
+        self.heads[order] = Head(seq + 1, digest)
+        return Record(order, seq, event, commitment, previous, digest, leaf, salt)
+
+    def check(self, order: str, records: Iterable[Record]) -> list[Finding]:
+        """Check an order's records against head and Merkle log; an empty list means all is well."""
+        return check_chain(order, records, self.heads.get(order, Head(0, GENESIS)), self.merkle)
+
+    def proves(self, record: Record) -> bool:
+        """Return whether the record's hash is in the log at its leaf."""
+        if record.leaf >= len(self.merkle):
+            return False
+        path = self.merkle.inclusion(record.leaf)
+        return verify_inclusion(
+            leaf_hash(record.hash), record.leaf, len(self.merkle), path, self.merkle.root()
         )
-        self.log.append(record.digest)
-        self._last[delivery] = record
-        return record
-
-    def close(self, delivery: str) -> None:
-        """Forget a delivery's chain head; its records are complete."""
-        self._last.pop(delivery, None)
 
 
-def commit(salt: bytes, event: str, facts: str) -> bytes:
-    """Return the salted commitment to an event's facts."""
-    return _hash(salt + len(event).to_bytes(2, "big") + event.encode() + facts.encode())
+def _own_hash(r: Record) -> bytes:
+    return _record_hash(r.order, r.seq, r.event, r.commitment, r.previous)
 
 
-def verify_chain(records: Sequence[EvidenceRecord]) -> str:
-    """Return '' if a delivery's records are complete and untouched, else which one is not."""
-    previous = _ZERO
-    for seq, record in enumerate(records):
-        if record.seq != seq:
-            return f"record {seq} ({record.event} is number {record.seq}): one is missing"
-        if record.previous != previous:
-            return f"record {seq - 1} or {seq} ({record.event}) was changed"
-        previous = record.digest
-    return ""
+def check_chain(
+    order: str, records: Iterable[Record], head: Head, merkle: MerkleLog | None = None
+) -> list[Finding]:
+    """Return which records of a chain were changed, deleted or added.
+
+    Parameters
+    ----------
+    order : str
+        Whose chain.
+    records : iterable of Record
+        What is presented, in any order.
+    head : Head
+        Length and last hash as written.
+    merkle : MerkleLog, optional
+        With it a record that was changed *and* hashed anew is named too, not only its broken link.
+    """
+    found: list[Finding] = []
+    by_seq: dict[int, Record] = {}
+    for r in records:
+        if r.order != order or not 0 <= r.seq < head.length or r.seq in by_seq:
+            found.append(
+                Finding(order, r.seq, "added", f"a record {r.seq} of {r.order} that was never written")
+            )
+        else:
+            by_seq[r.seq] = r
+    changed = {seq for seq, r in by_seq.items() if _own_hash(r) != r.hash}
+    if merkle is not None:
+        changed |= {
+            seq for seq, r in by_seq.items()
+            if not 0 <= r.leaf < len(merkle) or merkle.leaf(r.leaf) != leaf_hash(r.hash)
+        }  # fmt: skip
+    links = _links(by_seq, head)
+    for seq in range(head.length):
+        if seq not in by_seq:
+            found.append(Finding(order, seq, "missing", f"record {seq} is missing"))
+        elif seq in changed:
+            found.append(Finding(order, seq, "changed", f"record {seq} ({by_seq[seq].event}) was changed"))
+        elif seq in links and links[seq] != by_seq[seq].hash and (seq + 1) not in changed:
+            text = f"record {seq} ({by_seq[seq].event}) is not the one that the next link names"
+            found.append(Finding(order, seq, "unlinked", text))
+    if 0 in by_seq and 0 not in changed and by_seq[0].previous != GENESIS:
+        found.append(Finding(order, 0, "unlinked", "record 0 does not begin a chain"))
+    return found
+
+
+def _links(by_seq: Mapping[int, Record], head: Head) -> dict[int, bytes]:
+    """Return, per record, the hash that its successor (or the head) has for it."""
+    links = {seq - 1: r.previous for seq, r in by_seq.items() if seq > 0}
+    if head.length:
+        links[head.length - 1] = head.hash
+    return links
