@@ -19,7 +19,7 @@ from dssn_models.engines.registry import REGISTRY
 from dssn_models.market.states import MACHINES, check_transition
 from dssn_models.plan import JobStepPlan
 from dssn_models.policies.api import ChooseTechnology, JobFacts, RefuseOrder, TechnologyView, View
-from dssn_models.trust.compliance import ReviewFacts, review
+from dssn_models.trust.compliance import ReviewFacts, human_verdict, review
 from dssn_sim.errors import Failure, Refusal, StopError
 from dssn_sim.fork import fork
 from dssn_sim.job import Job
@@ -233,29 +233,31 @@ class Delivery:
     def _review(self) -> Process:
         order, plan = self.order, self.world.plan
         assets = [plan.asset_by_id[a] for a in order.assets]
-        confidentiality = [REGISTRY[s.engine].confidentiality for s in self.steps]
         facts = ReviewFacts(
             # On a dual channel each request has its own level; else the most sensitive asset decides.
-            level=order.level
-            if order.stream.threshold is not None
-            else max([order.level, *(a.level for a in assets)]),
+            level=order.level if order.stream.threshold is not None else max([order.level, *(a.level for a in assets)]),
             channel=order.channel,
-            confidentiality=confidentiality[0],
+            confidentiality=REGISTRY[self.steps[0].engine].confidentiality,
             purpose=order.stream.purpose,
             cross_border=order.stream.cross_border,
             export_allowed=all(a.export for a in assets),
+            engines=tuple(s.engine for s in self.steps),
+            sectors=tuple(a.sector for a in assets),
+            baseline=order.stream.baseline,
+            regions=self.world.regions(order.consumer, order.providers),
         )
         yield from self.call("review", "review")
-        draws = self.world.review_draws[self.index]
-        verdict = review(facts, plan.compliance, float(draws[0]))
+        rng = self.world.review_rng(self.index)
+        verdict = review(facts, self.world.rules, rng)
         if verdict.outcome == "refuse":
             raise Refusal(verdict.reason, verdict.clause)
         if verdict.outcome == "needs_approval":
             self.state("order", "held")
             yield from self.call("review", "human")
             self.state("order", "inProgress")
-            if float(draws[1]) < float(plan.compliance.get("refuse_share", 0.0)):
-                raise Refusal("compliance.review", verdict.clause)
+            person = human_verdict(self.world.rules, rng)
+            if person.outcome == "refuse":
+                raise Refusal(person.reason, person.clause)
         self._note("review", verdict.outcome)
 
     # ------------------------------------------------------------ network order

@@ -50,7 +50,6 @@ def simulate(
     """
     world = World(plan, replication, policies)
     orders = draw_orders(plan, world.streams)
-    world.review_draws = world.streams.get("review").random((len(orders), 2))
     env, run = world.env, plan.run
     Faults(world)
     env.process(_arrivals(world, orders))

@@ -19,7 +19,8 @@ from dssn_models.nodes.allocation import Allocator
 from dssn_models.plan import NodePlan, OperationPlan, Plan, ServicePlan
 from dssn_models.policies.api import RefuseOrder, RouteView, View
 from dssn_models.policies.registry import resolve
-from dssn_models.rng import Streams
+from dssn_models.rng import Streams, stream
+from dssn_models.trust.compliance import RulePack
 from dssn_sim.channels import Channels
 from dssn_sim.dataplane import DataPlane
 from dssn_sim.dataplane.api import DeviceCapacity
@@ -99,8 +100,8 @@ class World:
         self.live: dict[Any, Any] = {}  # delivery -> its process
         self.in_flight_by_class = dict.fromkeys((c.id for c in plan.classes), 0)
         self.evidence = Ledger(self.streams.get("evidence", "salt"))
-        # Two uniform draws per order for the review, by order number: no policy shifts them.
-        self.review_draws: np.ndarray[Any, Any] = np.zeros((0, 2))
+        self._idle_rng = stream(plan.run.seed, replication, "review")
+        self.rules = RulePack.from_mapping(plan.compliance)
         self._pools: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._rtt: dict[tuple[str, str], float] = {}
         self._call_rng: dict[tuple[str, str], list[float]] = {}
@@ -392,6 +393,18 @@ class World:
         if found is None:
             found = self._pools[roles] = tuple(n.id for n in self.nodes if n.role in roles)
         return found
+
+    def review_rng(self, order: int) -> np.random.Generator:
+        """Return the generator of one order's review: keyed by its number, so no policy shifts it."""
+        if self.rules.human_share <= 0 and self.rules.refuse_share <= 0:
+            return self._idle_rng
+        return stream(self.streams.seed, self.streams.replication, "review", str(order))
+
+    def regions(self, consumer: str, providers: Sequence[str]) -> tuple[str, ...]:
+        """Return the regions an order's data goes to or comes from."""
+        sites, index = self.plan.network.sites, self.plan.network.site_index
+        found = {sites[index[self.plan.node_by_id[n].site]].region for n in (consumer, *providers)}
+        return tuple(sorted(r for r in found if r))
 
     def order_began(self, delivery: Any) -> None:
         """Count a delivery that is under way."""
