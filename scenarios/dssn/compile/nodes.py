@@ -12,6 +12,7 @@ from dssn.schema import Scenario
 from dssn.schema.network import Access
 from dssn.schema.nodes import Asset, AssetGroup, GeneratedAssets, GeneratedNodes, Node, NodeGroup, TeeSpec
 from dssn_models.compute.catalogue import FORMS, TEES, accelerator, parse_size
+from dssn_models.engines.registry import REGISTRY
 from dssn_models.network.graph import Topology
 from dssn_models.plan import AcceleratorPlan, AssetPlan, NodePlan, PartyPlan, SitePlan, TeePlan
 from dssn_models.rng import stream
@@ -103,7 +104,7 @@ def _place(scenario: Scenario, spec: Node | NodeGroup, name: str, site: str, siz
         accelerators=tuple(_card(a.kind, a.count, a.speedup) for a in spec.accelerators),
         tee=tee_plan(spec.tee),
         engines=spec.engines,
-        preloaded=spec.preloaded,
+        preloaded=_images(spec.preloaded),
         cache_bytes=spec.cache,
         boot_s=spec.boot if spec.boot is not None else form.boot_s,
         price_cny_per_hour=price,
@@ -112,6 +113,12 @@ def _place(scenario: Scenario, spec: Node | NodeGroup, name: str, site: str, siz
     )
     access = spec.access or (_default_access(scenario, spec.role),)
     return Placed(node, access, loc)
+
+
+def _images(engines: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of engine images; ``all`` stands for every engine."""
+    names = list(REGISTRY) if "all" in engines else [e for e in engines if e in REGISTRY]
+    return tuple(REGISTRY[name].image.name for name in names)
 
 
 def _card(kind: str, count: int, speedup: Mapping[str, float]) -> AcceleratorPlan:

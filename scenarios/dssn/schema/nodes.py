@@ -12,6 +12,7 @@ from dssn.schema.network import Access
 from dssn.schema.quantities import Amount, Duration, Money, Share, Size
 from dssn.schema.selectors import Place, SiteSelector
 from dssn_models.compute.catalogue import ACCELERATORS, parse_size
+from dssn_models.engines.registry import REGISTRY
 
 __all__ = [
     "ROLES",
@@ -33,7 +34,29 @@ __all__ = [
 Role = Literal["dsn", "drn", "relay", "pool", "tee_pool", "exchange", "regulator", "platform"]
 ROLES: Final = ("dsn", "drn", "relay", "pool", "tee_pool", "exchange", "regulator", "platform")
 Form = Literal["agent", "box", "rack", "cloud", "tee_box"]
-Engines = Annotated[tuple[Id, ...], Field(max_length=100)]
+
+
+def _engine(value: str) -> str:
+    if value not in REGISTRY:
+        raise choice(value, list(REGISTRY), "an engine")
+    return value
+
+
+def _all_or_listed(value: Any) -> Any:
+    """Take ``all`` as short for a list of it."""
+    return [value] if isinstance(value, str) else value
+
+
+def _engine_or_all(value: str) -> str:
+    return value if value == "all" else _engine(value)
+
+
+Engines = Annotated[tuple[Annotated[str, AfterValidator(_engine)], ...], Field(max_length=100)]
+Images = Annotated[
+    tuple[Annotated[str, AfterValidator(_engine_or_all)], ...],
+    BeforeValidator(_all_or_listed),
+    Field(max_length=100),
+]
 
 
 def _size(value: str) -> str:
@@ -106,8 +129,8 @@ class _NodeCommon(Model):
     """Trusted execution environment: a profile name, or a profile with limits."""
     engines: Engines = ()
     """Engines installed; empty: all that fit."""
-    preloaded: Engines = ()
-    """Engines whose image is on the node at the start (``all`` for every one)."""
+    preloaded: Images = ()
+    """Engines whose image is on the node at the start; ``all`` for every one."""
     accelerators: Annotated[tuple[AcceleratorSpec, ...], Field(max_length=16)] = ()
     """Accelerator cards."""
     sharing: Literal["reserved", "ps"] | None = None

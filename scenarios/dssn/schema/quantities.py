@@ -9,9 +9,10 @@
 - ``{pareto: {minimum, shape}}``
 - ``{erlang: {mean, k}}``
 - ``{normal: {mean, sd}}``
-- ``{quantiles: {"1 %": ..., "50 %": ..., "99 %": ...}}``
+- ``{quantiles: {"1 %": ..., "50 %": ..., "99 %": ...}}``, straight lines between the levels
+- ``{mix: {1: 70 %, 3: 30 %}}``, these values with these shares
 
-each with optional bounds ``min`` and ``max``, at which draws are clipped.
+all but ``mix`` with optional bounds ``min`` and ``max``, at which draws are clipped.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ DISTRIBUTIONS: Final[dict[str, dict[str, str]]] = {
     "erlang": {"mean": "value", "k": "number"},
     "normal": {"mean": "value", "sd": "value"},
     "quantiles": {},
+    "mix": {},
 }
 
 _LIMIT: Final = 1e15
@@ -132,10 +134,14 @@ def parse_distribution(value: object, kind: str, low: float = 0.0) -> Dist:
     if name not in DISTRIBUTIONS:
         raise choice(name, list(DISTRIBUTIONS), "a distribution")
     if not isinstance(body, Mapping):
-        fields = ", ".join(DISTRIBUTIONS[name]) or "levels such as '50 %'"
+        fields = ", ".join(DISTRIBUTIONS[name]) or (
+            "value: share" if name == "mix" else "levels such as '50 %'"
+        )
         raise error(TYPE, f"{shorten(body)} where the parameters of {name} are due", f"{{{fields}}}")
     if name == "quantiles":
         return _quantiles(body, kind, low)
+    if name == "mix":
+        return _mix(body, kind, low)
     return _named(str(name), body, kind, low)
 
 
@@ -196,6 +202,7 @@ def _sane(name: str, got: Mapping[str, float]) -> list[Line]:
     return faults
 
 
+_PLAIN: Final = re.compile(r"^-?\d+(\.\d+)?$")
 _LEVEL: Final = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*%\s*$")
 
 
@@ -232,6 +239,36 @@ def _quantiles(body: Mapping[Any, Any], kind: str, low: float) -> Dist:
     )
 
 
+def _mix(body: Mapping[Any, Any], kind: str, low: float) -> Dist:
+    """Return a table that jumps from value to value, so that each has its share of the draws."""
+    lines: list[Line] = []
+    parts: list[tuple[float, float]] = []
+    for key, raw in body.items():
+        try:
+            value = float(key) if kind not in KINDS and isinstance(key, str) and _PLAIN.match(key) else key
+            parts.append((parse_value(value, kind), parse_value(raw, "share")))
+            if parts[-1][0] < low:
+                raise error(RANGE, f"{shorten(key)} is below {low:g}", f"{low:g} or more")
+        except PydanticCustomError as exc:
+            lines.append(line(exc, "mix", str(key), found=raw))
+    total = sum(share for _, share in parts)
+    if not lines and abs(total - 1) > 1e-6:
+        lines.append(line(error(REFUSED, f"shares that sum to {100 * total:.4g} %", "a sum of 100 %"), "mix"))
+    if lines:
+        raise_lines("distribution", lines)
+    parts.sort()
+    ends = [0.0]
+    for _, share in parts:
+        ends.append(ends[-1] + share)
+    ends[-1] = 1.0
+    return Dist(
+        "table",
+        0.0,
+        points_p=tuple(p for pair in pairwise(ends) for p in pair),
+        points_x=tuple(x for x, _ in parts for _ in range(2)),
+    )
+
+
 # ------------------------------------------------------------------ JSON schema
 
 
@@ -257,6 +294,8 @@ def distribution_schema(kind: str) -> dict[str, Any]:
     for name, fields in DISTRIBUTIONS.items():
         if name == "quantiles":
             body: dict[str, Any] = {"type": "object", "additionalProperties": value}
+        elif name == "mix":
+            body = {"type": "object", "additionalProperties": quantity_schema("share")}
         else:
             kinds = {**fields, "min": "value", "max": "value"}
             properties = {f: value if k == "value" else {"type": "number"} for f, k in kinds.items()}
