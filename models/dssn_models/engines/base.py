@@ -1,8 +1,10 @@
-"""What all engines share: parameters, cost table look-ups with provenance, steps with cipher work.
+"""What all engines share: parameters, cost table look-ups with provenance.
 
 Engines are pure functions of (parameters, parties, profile, suite). They hold their constants as
 look-ups into a :class:`~dssn_models.crypto.tables.CostTable`; every key they read becomes one of the
-cost's ``sources``, so a report can list what it stood on.
+cost's ``sources``, so a report can list what it stood on. The suite sets curves, hashes, seeds and seals; the
+encryption of the channel itself is no engine's matter: a backend adds
+:func:`~dssn_models.crypto.suites.bulk_core_s` at both ends of what really crosses a link.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ def pages(count: float, per_page: float) -> float:
 class Builder:
     """Collects the steps of one run and the constants that it reads."""
 
-    __slots__ = ("_bulk", "_seen", "_table", "hosts", "steps", "suite")
+    __slots__ = ("_seen", "_table", "hosts", "steps", "suite")
 
     def __init__(self, table: CostTable, suite: Suite, hosts: tuple[str, ...]) -> None:
         self._table = table
@@ -49,7 +51,6 @@ class Builder:
         self.suite = suite
         self.hosts = hosts
         self.steps: list[Step] = []
-        self._bulk = self.value(f"{suite.bulk}_s_per_byte") if suite.bulk else 0.0
 
     def value(self, key: str) -> float:
         """Read a constant and note that it was used."""
@@ -72,25 +73,13 @@ class Builder:
         in_enclave: bool = False,
         cores: float = math.inf,
     ) -> None:
-        """Add a step; channel encryption of its traffic is added to the work of both ends."""
+        """Add a step; the channel's encryption is not in it, the backend adds it for what crosses a link."""
         flows = tuple(t for t in traffic if t[2] > 0.0)
-        load = {r: w for r, w in work.items() if w > 0.0} if work else {}
-        covered = max(load.values(), default=0.0) * accelerable
-        if self._bulk:
-            # A card for the cipher takes the channel's encryption too.
-            encrypted = operator == "cipher"
-            for source, target, size in flows:
-                cipher = self._bulk * size
-                load[source] = load.get(source, 0.0) + cipher
-                load[target] = load.get(target, 0.0) + cipher
+        load = tuple((r, w) for r, w in work.items() if w > 0.0) if work else ()
         if not (load or flows or rounds):
             return
-            if encrypted:
-                covered += max(load.values()) - max(work.values() if work else (0.0,))
-        if accelerable and load:  # the share of the work with the channel's encryption in it
-            accelerable = min(1.0, covered / max(load.values()))
         self.steps.append(
-            Step(name, tuple(load.items()), flows, math.ceil(rounds), overlap, operator, accelerable,
+            Step(name, load, flows, math.ceil(rounds), overlap, operator, accelerable,
                  data, in_enclave, cores)
         )  # fmt: skip
 

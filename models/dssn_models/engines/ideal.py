@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dssn_models.crypto.suites import bulk_core_s
 from dssn_models.engines.api import JobCost, RoleNeed, Step
 
 __all__ = ["TCP_OVERHEAD", "StepTime", "ideal_steps", "ideal_time"]
@@ -39,6 +40,7 @@ def ideal_steps(
     rtt_s: float,
     overhead: float = 1.0,
     speed: float = 1.0,
+    suite: str = "none",
 ) -> list[StepTime]:
     """Return the time of each step on idle resources.
 
@@ -56,8 +58,10 @@ def ideal_steps(
         Bytes on the link per payload byte (:data:`TCP_OVERHEAD` for bare TCP).
     speed : float
         Of the cores, relative to the reference core of the cost table.
+    suite : str
+        Channel encryption at both ends (``none``: in the clear).
     """
-    return [_step_time(step, job, cores, bandwidth_bps, rtt_s, overhead, speed) for step in job.steps]
+    return [_step_time(step, job, cores, bandwidth_bps, rtt_s, overhead, speed, suite) for step in job.steps]
 
 
 def _step_time(
@@ -68,9 +72,17 @@ def _step_time(
     rtt_s: float,
     overhead: float,
     speed: float,
+    suite: str,
 ) -> StepTime:
-    compute = 0.0
+    load: dict[str, float] = defaultdict(float)
     for role, work in step.work:
+        load[role] += work
+    for source, target, size in step.traffic:
+        cipher = bulk_core_s(suite, size)
+        for role in (source, target) if cipher else ():
+            load[role] += cipher
+    compute = 0.0
+    for role, work in load.items():
         have = cores[role] if isinstance(cores, Mapping) else cores
         usable = min(have, job.needs.get(role, _NO_NEED).cores, step.cores)
         compute = max(compute, work / (usable * speed))
@@ -91,6 +103,7 @@ def ideal_time(
     rtt_s: float,
     overhead: float = 1.0,
     speed: float = 1.0,
+    suite: str = "none",
 ) -> float:
     """Return the seconds of the whole run on idle resources (parameters as :func:`ideal_steps`)."""
-    return sum(s.total_s for s in ideal_steps(job, cores, bandwidth_bps, rtt_s, overhead, speed))
+    return sum(s.total_s for s in ideal_steps(job, cores, bandwidth_bps, rtt_s, overhead, speed, suite))

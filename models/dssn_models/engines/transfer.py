@@ -26,7 +26,6 @@ class ApiQuery(BaseEngine):
     title = "API query"
     weight = "light"
     confidentiality = "plain"
-    operators = ("cipher",)
     PARAMETERS: ClassVar[Mapping[str, Param]] = {
         "calls": (1.0, "", "calls in one order, to each provider"),
         "rows": (1.0, "", "records in an answer; counts for metering"),
@@ -51,7 +50,6 @@ class ApiQuery(BaseEngine):
             [t for h in b.hosts for t in (("guest", h, request), (h, "guest", answer))],
             rounds=pages(calls, parallel),
             overlap=1.0,
-            operator="cipher",
             data=_CLASS[str(p["content"])],
         )
         need = b.need(min(parallel, 8.0), 0.0)
@@ -74,8 +72,8 @@ class _Transfer(BaseEngine):
         p: Mapping[str, Value], b: Builder, size: float, rows: float, name: str, *, hashed: bool
     ) -> JobCost:
         each = b.value("transfer.copy_s_per_byte") * size
-        if hashed and b.suite.hash:
-            each += b.value(f"{b.suite.hash}_s_per_byte") * size
+        digest = b.value(f"{b.suite.hash}_s_per_byte") * size if hashed and b.suite.hash else 0.0
+        each += digest
         count = len(b.hosts)
         b.step(
             name,
@@ -83,7 +81,8 @@ class _Transfer(BaseEngine):
             [(h, "guest", size) for h in b.hosts],
             rounds=1,
             overlap=0.0,
-            operator="cipher",
+            operator="cipher" if digest else "",
+            accelerable=digest / each if digest else 0.0,
             data=_CLASS[str(p["content"])],
         )
         streams = max(num(p, "streams"), 1.0)
@@ -92,7 +91,7 @@ class _Transfer(BaseEngine):
 
 
 class BulkTransfer(_Transfer):
-    """One package: read, encrypt, send, check the hash; all streamed."""
+    """One package: read, send, hash at both ends; all streamed."""
 
     name = "transfer.bulk"
     title = "bulk delivery of a data package"
@@ -105,7 +104,7 @@ class BulkTransfer(_Transfer):
     }
 
     def build(self, p: dict[str, Value], b: Builder, profile: str) -> JobCost:
-        """Return the cost: bytes, copy, cipher and hash at both ends, fully overlapped."""
+        """Return the cost: bytes, copy and hash at both ends, fully overlapped."""
         size = num(p, "size") or num(p, "rows") * num(p, "row_size")
         return self._send(p, b, size, num(p, "rows"), "send package", hashed=True)
 
@@ -129,7 +128,7 @@ class StreamTransfer(_Transfer):
     }
 
     def build(self, p: dict[str, Value], b: Builder, profile: str) -> JobCost:
-        """Return the cost: duration times rate in bytes, copy and cipher at both ends."""
+        """Return the cost: duration times rate in bytes, copy at both ends."""
         size = num(p, "duration") * num(p, "rate") / 8.0
         rows = num(p, "rows") or pages(size, max(num(p, "message"), 1.0))
         job = self._send(p, b, size, rows, "stream messages", hashed=False)
