@@ -201,6 +201,7 @@ def start_flow(
     flow.g = g
     flow.size = size
     flow.rem = size
+    flow.counted = 0.0
     flow.layer = layer
     flow.timed = 0
     flow.bott = -1
@@ -232,11 +233,14 @@ def _guarded(S: State, f: int, now: float) -> None:
 
 
 @jit
-def stop_flow(S: State, f: int, now: float) -> float:
-    """Remove a flow and free its row; return what was left to move."""
+def stop_flow(S: State, f: int, now: float, ended: bool) -> float:
+    """Remove a flow and free its row; return what was left to move (nothing, if it ended)."""
     misc = S.misc[0]
     flow = S.flows[f]
     left = _leave(S, f, now)
+    if ended:
+        left = 0.0
+    _count(S, f, left)
     if flow.g > 0.0:
         _add_base(S, f, -flow.g)
     for leg in range(flow.r0, flow.r0 + flow.rn):
@@ -287,15 +291,30 @@ def integrate(S: State, link: int, now: float) -> None:
     row.tl = now
     load = row.load + (row.vl + row.vlc)
     if dt > 0.0 and load > 0.0:
-        x = load * dt
-        s = row.bits + x
-        row.bitsc += two_sum_error(row.bits, x, s)
-        row.bits = s
         if row.phys > 0.0:
-            x /= row.phys
+            x = load * dt / row.phys
             s = row.busy + x
             row.busyc += two_sum_error(row.busy, x, s)
             row.busy = s
+
+
+@jit
+def _count(S: State, f: int, left: float) -> None:
+    """Add what a flow has moved to the totals of its links.
+
+    Counted by flow and not by rate times time, so that what went in is what came out.
+    """
+    flow = S.flows[f]
+    d = (flow.size - left) - flow.counted
+    flow.counted = flow.size - left
+    for leg in range(flow.r0, flow.r0 + flow.rn):
+        link = S.nodes[S.legs[leg].node].link
+        if S.links[link].parent >= 0:
+            link = S.links[link].parent
+        row = S.links[link]
+        s = row.bits + d
+        row.bitsc += two_sum_error(row.bits, d, s)
+        row.bits = s
 
 
 @jit
@@ -303,6 +322,9 @@ def integrate_all(S: State, now: float) -> None:
     """Bring the totals of all links up to ``now``."""
     for link in range(len(S.links)):
         integrate(S, link, now)
+    for f in range(S.misc[0].top_flow):
+        if S.flows[f].bott >= -1:
+            _count(S, f, remaining(S, f, now))
 
 
 @jit
@@ -339,11 +361,17 @@ def _new_load(S: State, link: int, now: float) -> None:
         s = up.vl + d
         up.vlc += two_sum_error(up.vl, d, s)
         up.vl = s
-        if up.phys > 0.0:
-            up.peak = max(up.peak, (up.load + (up.vl + up.vlc)) / up.phys)
+        _touch(S, row.parent)
     row.load = load
-    if row.phys > 0.0:
-        row.peak = max(row.peak, (load + (row.vl + row.vlc)) / row.phys)
+
+
+@jit
+def _peaks(S: State) -> None:
+    """Note the greatest use of the links touched, once all their loads are new."""
+    for i in range(S.misc[0].n_touched):
+        row = S.links[S.touched[i]]
+        if row.phys > 0.0:
+            row.peak = max(row.peak, (row.load + (row.vl + row.vlc)) / row.phys)
 
 
 @jit
@@ -379,8 +407,10 @@ def settle(S: State, now: float) -> float:
                 _dirty_link(S, link)
     for i in range(misc.n_dlinks):
         _touch(S, S.dlinks[i])
-    for i in range(misc.n_touched):
+    n = misc.n_touched  # parents of hard shares are added behind
+    for i in range(n):
         _new_load(S, S.touched[i], now)
+    _peaks(S)
     misc.n_dirty = 0
     misc.n_dlinks = 0
     misc.n_touched = 0
@@ -416,7 +446,7 @@ def end_due(S: State, now: float) -> int:
         advance(S, m, now)
         S.ended[misc.n_ended] = f
         misc.n_ended += 1
-        stop_flow(S, f, now)
+        stop_flow(S, f, now, True)
         f = node.root
         if f >= 0:
             d = ((S.ends[f].key - node.V) - node.Vc) / node.lam
@@ -427,13 +457,14 @@ def end_due(S: State, now: float) -> int:
         f = misc.troot
         S.ended[misc.n_ended] = f
         misc.n_ended += 1
-        stop_flow(S, f, now)
+        stop_flow(S, f, now, True)
     return misc.n_ended
 
 
 @jit
 def reset_totals(S: State, now: float) -> None:
     """Forget the totals of all links."""
+    integrate_all(S, now)
     for link in range(len(S.links)):
         row = S.links[link]
         row.tl = now

@@ -23,9 +23,10 @@ from dssn_sim.dataplane.groups import (
 from dssn_sim.dataplane.heaps import bh_fix, bh_push, bh_remove
 from dssn_sim.dataplane.layout import State
 
-__all__ = ["EPS", "enlist", "solve_layer"]
+__all__ = ["EPS", "ROUNDING", "enlist", "solve_layer"]
 
 EPS = 1e-12  # relative tolerance of levels and sums; changes below it are not applied at all
+ROUNDING = 2e-15  # relative error allowed to a sum over the flows of a link
 
 
 @jit
@@ -309,10 +310,13 @@ def _fill(S: State, now: float) -> float:
         m = S.fheap[0]
         node = S.nodes[m]
         misc.pops += 1
-        if node.cnt <= 0:
-            node.popped = 1
+        if node.cnt <= 0:  # never full: not fixed either, later rounds may bring it flows
             node.nlam = 0.0
             misc.nf = bh_remove(S.fheap, S.fkey, S.fpos, misc.nf, m)
+            _weigh(S, m)
+            if node.resid < -EPS * node.cap:  # held flows alone overload it
+                _relieve(S, m, now)
+                return 0.0
             continue
         if node.resid < 1e-3 * node.cap or node.num < 1e-3 * node.num0:
             _weigh(S, m)  # digits were lost by subtraction
@@ -376,6 +380,7 @@ def _check(S: State, now: float) -> float:
         if node.ing == stamp:
             continue
         total = node.fx + node.fxc
+        own = 0.0
         top = 0.0
         if node.croot >= 0:
             top = -S.tops[node.croot].key
@@ -384,14 +389,18 @@ def _check(S: State, now: float) -> float:
             pair = S.pairs[p]
             g = S.nodes[pair.g]
             r = g.nlam if g.ing == stamp and g.popped else g.lam
-            total += (pair.w + pair.wc) * r
+            part = (pair.w + pair.wc) * r
+            total += part
+            if pair.g == x:
+                own = part
             if r > top:
                 top = r
             p = pair.gn
         node.sum = total
         slack = EPS * node.cap
         if node.gsize > 0:
-            if abs(total - node.cap) > slack or top > node.lam * (1.0 + EPS):
+            # its own flows take up the difference, however small their part of the link is
+            if abs(total - node.cap) > EPS * own + ROUNDING * node.cap or top > node.lam * (1.0 + EPS):
                 join(S, x, now)
         elif total > node.cap + slack:
             join(S, x, now)

@@ -79,6 +79,7 @@ FLOW = np.dtype(
         ("t0", "f8"),
         ("rate", "f8"),
         ("size", "f8"),
+        ("counted", "f8"),  # part of it already in the totals of its links
         ("r0", "i4"),  # first leg
         ("rn", "i4"),
         ("bott", "i4"),  # bottleneck node; -1: own cap; -2: not active

@@ -172,7 +172,7 @@ class DataPlane:
     def cancel(self, event: Activity, reason: str) -> Outcome:
         """End a running activity now; its event fires with this reason and the part done."""
         if event.slot >= 0:
-            left = self._k.stop_flow(self._state, event.slot, self.env.now)
+            left = self._k.stop_flow(self._state, event.slot, self.env.now, False)
             self._forget(event)
             self._touch()
             done = max(event.amount - left / event.scale, 0.0)
@@ -219,7 +219,7 @@ class DataPlane:
         for act in moving:
             act.slice_id = -1
             if held.hard:
-                left = self._k.stop_flow(self._state, act.slot, now)
+                left = self._k.stop_flow(self._state, act.slot, now, False)
                 self._unslot(act)
                 self._begin(act, left)
             else:
@@ -383,7 +383,8 @@ class DataPlane:
 
     def _forget(self, act: Activity) -> None:
         """Drop what the plane knows of an activity that no longer moves."""
-        self._unslot(act)
+        if act.slot >= 0:
+            self._unslot(act)
         if act.slice_id >= 0:
             held = self._slices[act.slice_id]
             held.flows.pop(act.number, None)
@@ -465,8 +466,11 @@ class DataPlane:
         n = self._k.end_due(state, now)
         self._next = inf
         self._touch()
-        for slot in state.ended[:n].tolist():
-            act = self._acts[slot]
+        ended = [self._acts[slot] for slot in state.ended[:n].tolist()]
+        for act in ended:
+            assert act is not None
+            self._unslot(act)
+        for act in ended:
             assert act is not None
             self._forget(act)
             self._arrive(act, Outcome(act.start_s, now + act.latency_s, act.amount))
