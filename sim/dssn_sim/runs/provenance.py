@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import pickle
 import platform
@@ -82,7 +83,10 @@ def cost_entries(plan: Plan) -> list[dict[str, Any]]:
             if engine is None:
                 continue
             parties = max(1, round(stream.parties.mean))
-            cost = engine.cost(_means(step), parties, step.profile, stream.net.suite)
+            try:
+                cost = engine.cost(_means(step), parties, step.profile, stream.net.suite)
+            except (ValueError, KeyError, ArithmeticError):
+                continue  # the replications will fail with this reason, and say so
             for s in cost.sources:
                 entry = {
                     "entry": s.entry, "value": s.value, "unit": s.unit, "source": s.source,
@@ -102,4 +106,12 @@ def cost_entries(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _means(step: JobStepPlan) -> dict[str, float | str | bool]:
-    return {k: v.mean if isinstance(v, Dist) else v for k, v in step.params.items()}
+    found: dict[str, float | str | bool] = {}
+    for name, value in step.params.items():
+        if not isinstance(value, Dist):
+            found[name] = value
+            continue
+        mean = min(max(value.mean, value.low), value.high)
+        if math.isfinite(mean):  # a heavy tail has no mean: the engine's default then names the same sources
+            found[name] = mean
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 
 from dssn_models.plan import Plan
 from dssn_models.results import SCHEMA_VERSION, TABLES
+from dssn_sim.runs.claims import check_same, claim, clear, sweep_leftovers
 from dssn_sim.runs.errors import FailureInfo, RunError
 from dssn_sim.runs.folder import RunFolder
 from dssn_sim.runs.pool import compute
@@ -28,7 +28,6 @@ from dssn_sim.runs.writing import (
     ParquetTables,
     arrow_schema,
     publish_folder,
-    read_json,
     write_json,
     write_text,
 )
@@ -51,11 +50,6 @@ DEFAULT_SIMULATE: Final = "dssn_sim.kernel:simulate"
 
 #: Below this many orders in all replications, starting worker processes costs more than it saves.
 _IN_PROCESS_ORDERS: Final = 30_000
-
-_OURS: Final = {
-    "run.json", "scenario.resolved.yaml", "summary.json", "log.jsonl", "report.html", "replications",
-    "tables", "plots", "trace.json", ".lock",
-}  # fmt: skip
 
 
 @dataclass
@@ -179,13 +173,13 @@ def begin(
     keep = _kept(tables)
     digest = plan_digest(plan, root, simulate, policies)
     path = Path(out)
-    lock = _claim(path, resume=resume, overwrite=overwrite)
+    lock = claim(path, resume=resume, overwrite=overwrite)
     try:
         facts = versions()
         if resume:
-            _check_same(path, digest, root, plan.scenario_hash, facts)
+            check_same(path, digest, root, plan.scenario_hash, facts)
         elif overwrite:
-            _clear(path)
+            clear(path)
         tasks = [
             Task(
                 i, str(path), label, i, root, digest, plan.scenario_hash, simulate, backend,
@@ -194,7 +188,7 @@ def begin(
             for i in range(count)
         ]  # fmt: skip
         (path / "replications").mkdir(exist_ok=True)
-        _sweep_leftovers(path)
+        sweep_leftovers(path)
         skipped = [t for t in tasks if resume and is_finished(t)]
         run = _card(plan, root, digest, simulate, backend, facts, keep)
         write_text(path / "scenario.resolved.yaml", resolved_yaml)
@@ -217,72 +211,6 @@ def _kept(tables: Collection[str] | None) -> tuple[str, ...] | None:
     if unknown:
         raise RunError(f"no result table {', '.join(unknown)}; there are {', '.join(TABLES)}")
     return tuple(name for name in TABLES if name in tables)
-
-
-def _claim(path: Path, *, resume: bool, overwrite: bool) -> IO[str]:
-    """Make the folder ours, or say why it cannot be."""
-    if path.exists() and not path.is_dir():
-        raise RunError(f"{path}: is a file; the output of a run is a folder")
-    existing = path.is_dir() and any(p.name != ".lock" for p in path.iterdir())
-    is_run = (path / "run.json").is_file()
-    if existing and not is_run:
-        raise RunError(f"{path}: is not empty and holds no run; choose another folder")
-    if existing and not resume and not overwrite:
-        raise RunError(f"{path}: holds a run already; resume it, overwrite it or choose another folder")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = (path / ".lock").open("w", encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror})") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise RunError(f"{path}: another process is running into this folder") from error
-    return lock
-
-
-def _check_same(path: Path, digest: str, seed: int, scenario_hash: str, facts: dict[str, str]) -> None:
-    """Raise unless the folder holds the same plan, seed and versions."""
-    if not (path / "run.json").is_file():
-        return  # nothing there yet: resuming a run that never started is starting it
-    try:
-        before = read_json(path / "run.json")
-        old_seed, old_digest = before["seed"], before["plan_digest"]
-        old_hash, old_versions = before["scenario"]["hash"], before["versions"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path / 'run.json'}: cannot be read ({error}); overwrite the run") from error
-    if old_seed != seed:
-        raise RunError(f"{path}: was run with seed {old_seed}, not {seed}; resume needs the same seed")
-    if old_digest != digest:
-        what = "another scenario" if old_hash != scenario_hash else "another plan of this scenario"
-        raise RunError(
-            f"{path}: was run with {what} ({old_hash[:12] or 'no hash'}); resume needs the same one"
-        )
-    changed = [f"{k} {v} -> {facts.get(k)}" for k, v in old_versions.items() if facts.get(k) != v]
-    if changed:
-        raise RunError(
-            f"{path}: was run with other versions ({', '.join(changed)}); its replications would not match"
-        )
-
-
-def _clear(path: Path) -> None:
-    """Remove an earlier run; only what a run writes."""
-    for child in path.iterdir():
-        if child.name in _OURS and child.name != ".lock":
-            if child.is_dir():
-                shutil.rmtree(child)
-            else:
-                child.unlink()
-
-
-def _sweep_leftovers(path: Path) -> None:
-    """Remove half-written folders and files of a killed run; we hold the lock, so nobody writes them."""
-    for child in [*(path / "replications").glob(".*"), *path.glob(".*.tmp"), *path.glob(".*.old")]:
-        if child.is_dir():
-            shutil.rmtree(child, ignore_errors=True)
-        else:
-            child.unlink(missing_ok=True)
 
 
 def _card(

@@ -219,7 +219,8 @@ def _row(key: Key, left: Floats, right: Floats, interval: Interval, per: str) ->
     a, b = float(left.mean()), float(right.mean())
     return PairedKpi(
         key.name, key.stat, key.cls, key.part, info.unit, info.direction, a, b, interval.estimate,
-        interval.low, interval.high, interval.estimate / a if a else math.nan, interval.n, per, interval.method,
+        interval.low, interval.high, interval.estimate / a if a else math.nan, interval.n, per,
+        interval.method,
         _verdict(interval, info.direction), interval.why,
     )  # fmt: skip
 

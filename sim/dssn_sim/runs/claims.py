@@ -1,0 +1,85 @@
+"""Whose run folder is it: made ours under a lock, checked before resuming, cleared before overwriting."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from pathlib import Path
+from typing import IO, Final
+
+from dssn_sim.runs.errors import RunError
+from dssn_sim.runs.writing import read_json
+
+__all__ = ["check_same", "claim", "clear", "sweep_leftovers"]
+
+#: What a run and its report write; nothing else is ever removed.
+_OURS: Final = {
+    "run.json", "scenario.resolved.yaml", "summary.json", "log.jsonl", "report.html", "replications",
+    "tables", "plots", "trace.json", ".lock",
+}  # fmt: skip
+
+
+def claim(path: Path, *, resume: bool, overwrite: bool) -> IO[str]:
+    """Make the folder ours, or say why it cannot be."""
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path}: is a file; the output of a run is a folder")
+    existing = path.is_dir() and any(p.name != ".lock" for p in path.iterdir())
+    is_run = (path / "run.json").is_file()
+    if existing and not is_run:
+        raise RunError(f"{path}: is not empty and holds no run; choose another folder")
+    if existing and not resume and not overwrite:
+        raise RunError(f"{path}: holds a run already; resume it, overwrite it or choose another folder")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / ".lock").open("w", encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error.strerror})") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise RunError(f"{path}: another process is running into this folder") from error
+    return lock
+
+
+def check_same(path: Path, digest: str, seed: int, scenario_hash: str, facts: dict[str, str]) -> None:
+    """Raise unless the folder holds the same plan, seed and versions."""
+    if not (path / "run.json").is_file():
+        return  # nothing there yet: resuming a run that never started is starting it
+    try:
+        before = read_json(path / "run.json")
+        old_seed, old_digest = before["seed"], before["plan_digest"]
+        old_hash, old_versions = before["scenario"]["hash"], before["versions"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path / 'run.json'}: cannot be read ({error}); overwrite the run") from error
+    if old_seed != seed:
+        raise RunError(f"{path}: was run with seed {old_seed}, not {seed}; resume needs the same seed")
+    if old_digest != digest:
+        what = "another scenario" if old_hash != scenario_hash else "another plan of this scenario"
+        raise RunError(
+            f"{path}: was run with {what} ({old_hash[:12] or 'no hash'}); resume needs the same one"
+        )
+    changed = [f"{k} {v} -> {facts.get(k)}" for k, v in old_versions.items() if facts.get(k) != v]
+    if changed:
+        raise RunError(
+            f"{path}: was run with other versions ({', '.join(changed)}); its replications would not match"
+        )
+
+
+def clear(path: Path) -> None:
+    """Remove an earlier run; only what a run writes."""
+    for child in path.iterdir():
+        if child.name in _OURS and child.name != ".lock":
+            if child.is_dir():
+                shutil.rmtree(child)
+            else:
+                child.unlink()
+
+
+def sweep_leftovers(path: Path) -> None:
+    """Remove half-written folders and files of a killed run; we hold the lock, so nobody writes them."""
+    for child in [*(path / "replications").glob(".*"), *path.glob(".*.tmp"), *path.glob(".*.old")]:
+        if child.is_dir():
+            shutil.rmtree(child, ignore_errors=True)
+        else:
+            child.unlink(missing_ok=True)
