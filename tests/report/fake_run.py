@@ -45,9 +45,7 @@ MEAN_S = {"urgent": 40.0, "standard": 300.0, "bulk": 6.0}
 def make_plan(
     *, geographic: bool = True, replications: int = 3, horizon_s: float = 14400.0, faults: bool = True
 ) -> Plan:
-    sites = tuple(
-        SitePlan(name, lat, lon) if geographic else SitePlan(name) for name, lat, lon in CITIES
-    )
+    sites = tuple(SitePlan(name, lat, lon) if geographic else SitePlan(name) for name, lat, lon in CITIES)
     pairs = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0), (5, 1), (5, 3), (6, 2), (6, 3), (7, 0), (7, 4)]
     links = [
         LinkPlan(i, f"{CITIES[a][0]}-{CITIES[b][0]}", CITIES[a][0], CITIES[b][0], "otn", 1e11, 1e11, 5e-3)
@@ -62,7 +60,10 @@ def make_plan(
         LinkPlan(len(links) + i, f"access-{n.id}", n.id, n.site, "pon", 1e9, 1e9, 1e-3, access=True)
         for i, n in enumerate(nodes)
     ]
-    operations = {"catalogue": OperationPlan(constant(0.02), source="guess for tests"), "plan": OperationPlan(constant(0.1))}
+    operations = {
+        "catalogue": OperationPlan(constant(0.02), source="guess for tests"),
+        "plan": OperationPlan(constant(0.1)),
+    }
     streams = tuple(
         StreamPlan(
             cls, cls, ArrivalPlan("poisson", rate=0.01), SelectorPlan(("drn0",)), SelectorPlan(("calls",)),
@@ -82,7 +83,9 @@ def make_plan(
         classes=tuple(ClassPlan(c, p) for c, p in CLASSES),
         streams=streams,
         policies={"placement": PolicyPlan("placement", "nearest")},
-        faults=(FaultPlan("link_down", "beijing-shanghai", 7200.0, 1200.0, label="trunk cut"),) if faults else (),
+        faults=(FaultPlan("link_down", "beijing-shanghai", 7200.0, 1200.0, label="trunk cut"),)
+        if faults
+        else (),
         objectives=(
             ObjectivePlan("order_to_result", 3600.0, "standard", 0.95),
             ObjectivePlan("order_to_result", 10.0, "urgent", 0.95),
@@ -117,7 +120,9 @@ class Tables:
         return found
 
 
-def simulate(plan: Plan, replication: int, progress: object = None, *, orders: int = 400) -> dict[str, pa.Table]:
+def simulate(
+    plan: Plan, replication: int, progress: object = None, *, orders: int = 400
+) -> dict[str, pa.Table]:
     """Return tables of one replication: plausible times, some refusals, a fault's failures."""
     rng = np.random.default_rng([plan.run.seed, replication])
     tables = Tables(replication)
@@ -147,7 +152,14 @@ def simulate(plan: Plan, replication: int, progress: object = None, *, orders: i
 def _order(tables: Tables, plan: Plan, rng: np.random.Generator, i: int, at: float) -> None:
     cls = CLASSES[i % 3][0]
     common = {"order": i, "stream": cls, "cls": cls}
-    common_order = {**common, "arrived_s": at, "consumer": "drn0", "providers": "dsn0", "assets": "calls", "channel": "privacy"}
+    common_order = {
+        **common,
+        "arrived_s": at,
+        "consumer": "drn0",
+        "providers": "dsn0",
+        "assets": "calls",
+        "channel": "privacy",
+    }
     draw = rng.random()
     if draw < 0.06:
         reason = "compliance.level" if draw < 0.04 else "capacity.network"
@@ -172,14 +184,25 @@ def _order(tables: Tables, plan: Plan, rng: np.random.Generator, i: int, at: flo
     for phase, weight in zip(PHASES, weights, strict=True):
         end = start + length * float(weight)
         wait = 0.6 * (end - start) if phase == "coallocate" else 0.0
-        tables.add("phases", order=i, cls=cls, phase=phase, start_s=start, end_s=end, wait_s=wait, node="dsn0")
+        tables.add(
+            "phases", order=i, cls=cls, phase=phase, start_s=start, end_s=end, wait_s=wait, node="dsn0"
+        )
         start = end
     tables.add(
         "flows", order=i, source="dsn0", target="drn0", cls=cls, data="protocol", payload_bytes=9e6, wire_bytes=1e7,
         start_s=at, end_s=at + 2.0, ideal_s=1.5, bottleneck="access-drn0", technology="otn",
     )  # fmt: skip
     if cls == "urgent":
-        tables.add("enclaves", order=i, node="dsn0", profile="sgx2", bytes=1e8, start_s=at, end_s=at + 1, attest_s=0.05)
+        tables.add(
+            "enclaves",
+            order=i,
+            node="dsn0",
+            profile="sgx2",
+            bytes=1e8,
+            start_s=at,
+            end_s=at + 1,
+            attest_s=0.05,
+        )
 
 
 def empty(plan: Plan, replication: int, progress: object = None) -> dict[str, pa.Table]:
@@ -187,7 +210,9 @@ def empty(plan: Plan, replication: int, progress: object = None) -> dict[str, pa
     return Tables(replication).arrow()
 
 
-def write_run(folder: Path, plan: Plan | None = None, backend: str = "fake_run:simulate", **options: object) -> Path:
+def write_run(
+    folder: Path, plan: Plan | None = None, backend: str = "fake_run:simulate", **options: object
+) -> Path:
     """Write a run folder of made-up tables and return its path."""
     from dssn_sim.runs import run_plan
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dssn.cli.exits import BACKEND, FAILED, INVALID, OK, CliError, guarded
 from dssn.cli.helptext import help_text
 from dssn.cli.output import emit_json, heading, line, table
+
+if TYPE_CHECKING:
+    from dssn_models.plan import ObjectivePlan
 
 __all__ = ["register"]
 
@@ -97,8 +100,6 @@ def show(
 def _facts(sc: Any) -> dict[str, Any]:
     plan = sc.plan
     from dssn.report.numbers import show as quantity
-    from dssn.report.numbers import statistic
-    from dssn_sim.stats.measures import KPIS
 
     def count(values: list[str]) -> dict[str, int]:
         return {v: values.count(v) for v in dict.fromkeys(values)}
@@ -122,11 +123,7 @@ def _facts(sc: Any) -> dict[str, Any]:
             f"{f.kind} {f.target} at {quantity(f.at_s, 's')} for {quantity(f.duration_s, 's')}"
             for f in plan.faults
         ],
-        "objectives": [
-            f"{o.kpi}{' of ' + o.cls if o.cls else ''}{f', {statistic(f'p{100 * o.quantile:g}')}' if o.quantile else ''}: "
-            f"{'at most' if o.direction == 'max' else 'at least'} {quantity(o.bound, KPIS[o.kpi].unit if o.kpi in KPIS else '')}"
-            for o in plan.objectives
-        ],
+        "objectives": [_objective(o) for o in plan.objectives],
         "overrides": sorted((sc._loaded.scenario.overrides or {}).keys())
         if hasattr(sc._loaded.scenario, "overrides")
         else [],
@@ -135,6 +132,18 @@ def _facts(sc: Any) -> dict[str, Any]:
         "replications": plan.run.replications,
         "seed": plan.run.seed,
     }
+
+
+def _objective(o: ObjectivePlan) -> str:
+    from dssn.report.numbers import show as quantity
+    from dssn.report.numbers import statistic
+    from dssn_sim.stats.measures import KPIS
+
+    what = o.kpi + (f" of {o.cls}" if o.cls else "")
+    if o.quantile is not None:
+        what += ", " + statistic(f"p{100 * o.quantile:g}")
+    unit = KPIS[o.kpi].unit if o.kpi in KPIS else ""
+    return f"{what}: {'at most' if o.direction == 'max' else 'at least'} {quantity(o.bound, unit)}"
 
 
 def _words(value: Any) -> str:

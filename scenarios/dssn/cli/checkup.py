@@ -82,7 +82,8 @@ def _python() -> list[Finding]:
         except metadata.PackageNotFoundError:
             lack.append(need)
     remedy = f"pip install {' '.join(repr(n) for n in lack)}" if lack else ""
-    text = ", ".join(have) + (f"; not found: {', '.join(lack)}" if lack else "")
+    shown = [h for h in have if h.split()[0] in ("numpy", "numba", "simpy", "pyarrow")]
+    text = f"{len(have)} found ({', '.join(shown)}, ...)" + (f"; not found: {', '.join(lack)}" if lack else "")
     return [*found, Finding("simulation", "libraries", _state(not lack), text, remedy)]
 
 
@@ -156,8 +157,9 @@ def _cache() -> Finding:
 
 def _emulation() -> list[Finding]:
     part = "emulation"
+    linux = sys.platform == "linux"
     found = [
-        Finding(part, "Linux", _state(sys.platform == "linux"), platform.system(), "" if sys.platform == "linux" else "use Linux"),
+        Finding(part, "Linux", _state(linux), platform.system(), "" if linux else "use Linux"),
         Finding(
             part, "root", _state(_root()), f"user {os.geteuid()}" if hasattr(os, "geteuid") else "unknown",
             "" if _root() else "run as root (sudo) for emulation only",

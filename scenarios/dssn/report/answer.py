@@ -40,19 +40,16 @@ def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
             if n == 1
             else f"All {n} objectives are met, each with its whole interval."
         ]
-    parts = []
-    if missed:
-        detail = "; ".join(_one(v) for v in missed)
-        parts.append(
-            f"{len(missed)} of {n} objectives {'is' if len(missed) == 1 else 'are'} missed: {detail}."
-        )
-    if unsure:
-        detail = "; ".join(f"{_one(v)} – {v.why}" if v.why else _one(v) for v in unsure)
-        parts.append(
-            f"{len(unsure)} of {n} objectives {'is' if len(unsure) == 1 else 'are'} undecided: {detail}."
-        )
-    if len(missed) + len(unsure) < n:
-        parts.append(f"{n - len(missed) - len(unsure)} of {n} are met.")
+    words = [f"{len(group)} {word}" for group, word in ((missed, "missed"), (unsure, "undecided")) if group]
+    met = n - len(missed) - len(unsure)
+    if met:
+        words.append(f"{met} met")
+    if n == 1:
+        parts = ["The objective is missed." if missed else "The objective is undecided."]
+    else:
+        parts = [f"Of {n} objectives: {', '.join(words)}."]
+    parts += [f"Missed: {_one(v)}." for v in missed]
+    parts += [f"Undecided: {_one(v)}; {v.why}." if v.why else f"Undecided: {_one(v)}." for v in unsure]
     return parts
 
 

@@ -57,7 +57,7 @@ def all_charts(data: RunData) -> list[Chart | NoChart]:
         charts.append(draw(data))
         if name == "cdf":
             more = [cdf.draw(data, column) for column in _MORE_CDFS]
-            charts += [c for c in more if isinstance(c, Chart)]
+            charts += [c for c in more if isinstance(c, Chart) and c.informative]
     return charts
 
 

@@ -165,6 +165,6 @@ def headline(kpis: Iterable[Kpi]) -> list[Kpi]:
 def _main(name: str, rows: Sequence[Kpi]) -> list[Kpi]:
     whole = [k for k in rows if not k.part]
     classes = [k for k in whole if k.cls]
-    if name in _BY_CLASS and len(classes) > 1:
+    if name in _BY_CLASS and len(classes) > 1 and rows[0].stat != "p99":
         return [*[k for k in whole if not k.cls], *classes]
     return [k for k in whole if not k.cls or k.objective]

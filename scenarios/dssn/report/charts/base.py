@@ -34,6 +34,8 @@ class Chart:
         Text alternative: the finding in one sentence, for those who cannot see the figure.
     figure : Figure
         The matplotlib figure.
+    informative : bool
+        False if it shows one value only; the report leaves such a figure out where it may.
     """
 
     key: str
@@ -41,6 +43,7 @@ class Chart:
     caption: str
     alt: str
     figure: Figure
+    informative: bool = True
 
     def svg(self) -> str:
         """Return the figure as an SVG element that can stand inside HTML, ids made unique by ``key``."""

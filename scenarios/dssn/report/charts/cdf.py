@@ -49,6 +49,7 @@ def draw(
     frame = frame[np.isfinite(frame[column].astype(float))] if len(frame) else frame
     if frame.empty:
         return NoChart(key, title, f"No completed delivery after the warm-up has a value of {name}.")
+    spread = float(frame[column].max()) > 1.001 * float(frame[column].min())
     groups = _groups(data, frame, by)
     values = frame[column].to_numpy(dtype=float)
     kind = _UNIT_KIND.get(next((c.unit for c in TABLES[table].columns if c.name == column), ""), "")
@@ -59,7 +60,7 @@ def draw(
         and len(positive) > 0.98 * len(values)
         and np.quantile(positive, 0.99) > 30 * np.quantile(positive, 0.01)
     )
-    grid = _grid(positive if log else values, bool(log))
+    grid = _grid(positive if log else values, log=bool(log))
     colours = class_colours(groups if by != "cls" else data.classes)
     with style():
         figure = new_figure(7.2, 3.4)
@@ -69,9 +70,8 @@ def draw(
             _line(axes, part, column, grid, factor, colours[group], f"{group} ({len(part)})")
         if log:
             axes.set_xscale("log")
-            from matplotlib.ticker import FuncFormatter
-
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+            _log_ticks(axes, kind, factor, float(grid[0]), float(grid[-1]))
+            unit = "" if kind == "duration" else unit
         axes.set_xlim(float(grid[0]) / factor, float(grid[-1]) / factor)
         axes.set_ylim(0, 1.01)
         axes.set_yticks([0, 0.25, 0.5, 0.75, 0.95, 1], ["0", "25 %", "50 %", "75 %", "95 %", "100 %"])
@@ -85,11 +85,19 @@ def draw(
         if n > 1
         else "One replication: no band."
     )
-    caption = f"Share of completed deliveries within the time on the axis, after the warm-up; numbers of deliveries in brackets. {band}"
+    caption = (
+        "Share of completed deliveries within the time on the axis, after the warm-up; numbers of deliveries in "
+        f"brackets. {band}"
+    )
     if kind != "duration":
         caption = caption.replace("within the time", "up to the value")
     return Chart(
-        key, title, caption + " Dashed lines: objectives.", _finding(frame, groups, column, by, kind), figure
+        key,
+        title,
+        caption + " Dashed lines: objectives.",
+        _finding(frame, groups, column, by, kind),
+        figure,
+        spread,
     )
 
 
@@ -111,7 +119,7 @@ def _axis(largest: float, kind: str) -> tuple[float, str]:
     return 1.0, {"money": "CNY", "work": "core-s"}.get(kind, "")
 
 
-def _grid(values: NDArray[np.float64], log: bool) -> NDArray[np.float64]:
+def _grid(values: NDArray[np.float64], *, log: bool) -> NDArray[np.float64]:
     low, high = float(values.min()), float(np.quantile(values, 0.9995))
     if high <= low:
         high = low * 1.1 + 1e-9
@@ -145,6 +153,22 @@ def _line(
         color=colour,
         lw=1.6,
         label=label,
+    )
+
+
+_ROUND_S = (1e-3, 1e-2, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 36000.0, 86400.0, 864000.0)
+
+
+def _log_ticks(axes: Axes, kind: str, factor: float, low: float, high: float) -> None:
+    """Mark a logarithmic time axis at 1 s, 10 s, 1 min, 10 min, 1 h ...; others at plain numbers."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    round_ones = [t for t in _ROUND_S if low <= t <= high] if kind == "duration" else []
+    if len(round_ones) >= 2:
+        axes.xaxis.set_major_locator(FixedLocator([t / factor for t in round_ones]))
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda x, _: format_quantity(x * factor, kind) if kind == "duration" else f"{x:g}")
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dssn.report.charts.base import Chart, NoChart, new_figure, shorten
-from dssn.report.palette import GREY, INK, OTHER, style
+from dssn.report.palette import INK, OTHER, style
 from dssn_models.units import format_quantity
 
 if TYPE_CHECKING:
@@ -137,6 +137,9 @@ def _sites(axes: Axes, data: RunData, network: NetworkPlan, positions: Mapping[s
     for (a, b), (volume, _) in carried.items():
         load[a] = load.get(a, 0.0) + volume
         load[b] = load.get(b, 0.0) + volume
+    from matplotlib.patheffects import withStroke
+
+    halo = withStroke(linewidth=2.2, foreground="white")
     limit = 40 if len(network.sites) > 40 else len(network.sites)
     for site in sorted(load, key=lambda s: -load[s])[:limit]:
         x, y = positions[site]
@@ -146,6 +149,7 @@ def _sites(axes: Axes, data: RunData, network: NetworkPlan, positions: Mapping[s
             xytext=(4, 3),
             textcoords="offset points",
             fontsize=7,
-            color=GREY,
+            color=INK,
             zorder=3,
+            path_effects=[halo],
         )

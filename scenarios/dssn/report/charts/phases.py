@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dssn.report.charts.base import Chart, NoChart, duration_axis, interval_half_width, new_figure
+from dssn.report.charts.base import Chart, NoChart, interval_half_width, new_figure
 from dssn.report.palette import phase_colours, style
 from dssn_models.market.states import PHASES
 from dssn_models.units import format_quantity
@@ -82,30 +82,29 @@ def draw(data: RunData) -> Chart | NoChart:
     folded, shown = _folded(frame)
     classes = [c for c in data.classes if c in set(folded["cls"])]
     totals = folded.groupby("cls")["mean_s"].sum()
-    factor, unit = duration_axis(float(totals.max()))
     colours = phase_colours(shown)
     with style():
-        figure = new_figure(7.2, 1.5 + 0.55 * len(classes))
+        figure = new_figure(7.2, 1.3 + 0.42 * len(classes))
         axes = figure.add_subplot()
         for row, cls in enumerate(classes):
             left = 0.0
             part = folded[folded["cls"] == cls].set_index("phase")
+            whole = float(totals[cls])
             for phase in shown:
-                if phase not in part.index:
+                if phase not in part.index or whole <= 0:
                     continue
-                mean = float(part.loc[phase, "mean_s"]) / factor
-                wait = min(float(part.loc[phase, "wait_s"]) / factor, mean)
-                axes.barh(row, mean - wait, left=left, height=0.6, color=colours[phase])
-                axes.barh(row, wait, left=left + mean - wait, height=0.6, color=colours[phase], hatch="////")
+                mean = float(part.loc[phase, "mean_s"]) / whole
+                wait = min(float(part.loc[phase, "wait_s"]) / whole, mean)
+                axes.barh(row, mean - wait, left=left, height=0.64, color=colours[phase])
+                axes.barh(row, wait, left=left + mean - wait, height=0.64, color=colours[phase], hatch="////")
                 left += mean
-            axes.text(
-                left, row, f"  {format_quantity(float(totals[cls]), 'duration')}", va="center", fontsize=8.5
-            )
+            axes.text(1.0, row, f"  {format_quantity(whole, 'duration')}", va="center", fontsize=8.5)
         axes.set_yticks(range(len(classes)), classes)
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
-        axes.set_xlabel(f"mean time per delivery ({unit})")
-        axes.margins(x=0.12)
+        axes.set_xlim(0, 1.12)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+        axes.set_xlabel("share of the mean time per delivery (its length at the right)")
         from matplotlib.patches import Patch
 
         handles = [Patch(color=colours[p], label=p.replace("_", " ")) for p in shown]
@@ -116,8 +115,8 @@ def draw(data: RunData) -> Chart | NoChart:
 
 def _caption(data: RunData) -> str:
     text = (
-        "Mean time per completed delivery, by phase and class; the hatched part was spent waiting for a server, "
-        "a node or a link. Phases of one order can overlap, so a bar can be longer than order_to_result."
+        "Mean time per completed delivery by phase, each class to 100 %; the hatched part was spent waiting for a server, "
+        "a node or a link. Phases of one order can overlap, so the sum can be longer than order to result."
     )
     if len(data.replications) < 2:
         return text + " One replication: no interval."
@@ -133,4 +132,5 @@ def _finding(folded: pd.DataFrame, classes: list[str]) -> str:
         top = part.loc[part["mean_s"].idxmax()]
         share = format_quantity(float(top["share"]), "share", 2)
         parts.append(f"class {cls} spends most time in {str(top['phase']).replace('_', ' ')} ({share})")
-    return ("; ".join(parts) + ".").capitalize() if parts else "No phase stands out."
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}." if text else "No phase stands out."

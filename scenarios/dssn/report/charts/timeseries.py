@@ -38,7 +38,8 @@ def draw(data: RunData) -> Chart | NoChart:
     if orders.empty:
         return NoChart(_KEY, _TITLE, "No order arrived, so there is no time series.")
     end = max(data.horizon_s, float(orders["ended_s"].quantile(0.999)))
-    edges = np.linspace(0.0, end, _BINS + 1)
+    bins = int(np.clip(len(orders) / max(len(data.replications), 1) / 12, 24, _BINS))
+    edges = np.linspace(0.0, end, bins + 1)
     middle = (edges[1:] + edges[:-1]) / 2
     n = max(len(data.replications), 1)
     factor, unit = duration_axis(end)
@@ -85,7 +86,7 @@ def _arrivals(
     axes.plot(x, np.histogram(done, edges)[0] * scale, color=INK, lw=1.2, label="completed")
     axes.set_title("Arrivals by class, and completions")
     axes.set_ylabel("per hour")
-    axes.legend(loc="upper left", ncols=4)
+    _legend(axes, 4)
 
 
 def _under_way(
@@ -109,7 +110,7 @@ def _under_way(
         start = waits["start_s"].to_numpy(float)
         queued = under_way(start, start + waits["wait_s"].to_numpy(float), at) / n
         axes.plot(at / factor, queued, color=INK, lw=1.2, label="of them waiting")
-        axes.legend(loc="upper left")
+        _legend(axes, 1)
     axes.set_title("Deliveries under way")
     axes.set_ylabel("deliveries")
     return float(np.sum(layers, axis=0).max()) if layers else 0.0
@@ -125,13 +126,20 @@ def _ended(axes: Axes, data: RunData, edges: Floats, x: Floats, n: int) -> float
         axes.stackplot(
             x, layers, colors=["#E69F00", BAD], labels=["refused", "failed"], alpha=0.85, step="mid", lw=0
         )
-        axes.legend(loc="upper left", ncols=2)
+        _legend(axes, 2)
     else:
         axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color=GREY)
         axes.set_ylim(0, 1)
     axes.set_title("Refused and failed orders")
     axes.set_ylabel("orders per step")
     return float(len(refusals)) * scale
+
+
+def _legend(axes: Axes, columns: int) -> None:
+    """Put the legend above the axes at the right, beside the title, where no curve is."""
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=columns, borderaxespad=0.0, handlelength=1.4
+    )
 
 
 def _faults(axes: Axes, data: RunData, factor: float, *, named: bool) -> None:

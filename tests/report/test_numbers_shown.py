@@ -1,0 +1,85 @@
+"""Numbers as people read them."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dssn.report.numbers import headline, show, show_interval, statistic
+from dssn_sim.stats.kpi import Kpi
+
+
+def kpi(name="order_to_result", stat="p95", cls="", part="", low=1.0, high=2.0, objective=""):
+    return Kpi(
+        name,
+        cls,
+        "s",
+        "min",
+        1.5,
+        low,
+        high,
+        5,
+        "t",
+        objective,
+        stat=stat,
+        part=part,
+        why_no_interval="no spread",
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (754.2, "s", "12.6 min"),
+        (0.9981, "share", "99.8 %"),
+        (0.99999, "share", "99.999 %"),
+        (1.0, "share", "100 %"),
+        (0.0, "share", "0 %"),
+        (1234.0, "", "1 234"),
+        (87.25, "1/h", "87.2 /h"),
+        (2.5e9, "B", "2.5 GB"),
+        (math.nan, "s", "–"),
+        (None, "s", "–"),
+    ],
+)
+def test_values_carry_their_unit(value, unit, text):
+    assert show(value, unit) == text
+
+
+@given(st.floats(0.5, 1.0, exclude_max=True))
+@settings(derandomize=True, max_examples=200)
+def test_a_share_below_one_is_never_shown_as_all(share):
+    assert share > 0.99999999 or show(share, "share") != "100 %"
+
+
+def test_interval_or_the_reason_why_none():
+    assert show_interval(kpi()) == "1 s – 2 s"
+    assert show_interval(kpi(low=None, high=None)) == "none: no spread"
+    assert "every replication" in show_interval(kpi(low=2.0, high=2.0))
+
+
+def test_interval_narrower_than_its_digits_shows_more_digits():
+    assert show_interval(kpi(low=1.50001, high=1.5004)) == "1.5 s – 1.5004 s"
+
+
+def test_headline_holds_every_objective_and_classes_only_where_asked():
+    rows = [
+        kpi(),
+        kpi(cls="urgent"),
+        kpi(cls="bulk"),
+        kpi(stat="p99"),
+        kpi(stat="p99", cls="urgent"),
+        kpi("phase_time", "mean", part="run"),
+        kpi("phase_time", "mean", part="load", objective="at most 1 s"),
+    ]
+    shown = [(k.name, k.stat, k.cls, k.part) for k in headline(rows)]
+    assert ("order_to_result", "p95", "urgent", "") in shown
+    assert ("order_to_result", "p99", "urgent", "") not in shown
+    assert ("phase_time", "mean", "", "load") in shown
+    assert ("phase_time", "mean", "", "run") not in shown
+    assert len(shown) == len(set(shown))
+
+
+def test_statistics_in_words():
+    assert (statistic("p50"), statistic("p99.9"), statistic("mean")) == ("median", "99.9 % within", "mean")
