@@ -159,3 +159,21 @@ def test_needs_hold_cores_that_the_protocol_can_use():
     fitted = REGISTRY["psi.ecdh"].cost({}, 1, "secretflow-psi-v2", "international")
     assert 16 < fitted.needs["guest"].cores < 18
     assert fitted.steps[0].cores == 1.0
+
+
+def test_cores_asked_for_bound_the_protocol_step_only():
+    engine = REGISTRY["psi.ecdh"]
+    for params, profile, expected in (
+        ({}, "reference", 8.0),
+        ({"cores": 32.0}, "reference", 32.0),
+        ({"cores": 4.0}, "secretflow-psi-v2", 4.0),
+        ({"cores": 64.0}, "secretflow-psi-v2", 16.95),
+    ):
+        job = engine.cost(params, 1, profile, "international")
+        assert job.needs["guest"].cores == pytest.approx(expected)
+        assert [s.cores for s in job.steps if s.name == "exchange masked items"] == pytest.approx([expected])
+    slow, fast = (
+        engine.cost({"rows": 1e6, "cores": c}, 1, "reference", "international") for c in (1.0, 16.0)
+    )
+    # Amdahl: 16 cores shorten only the multiplications
+    assert 2 < ideal_time(slow, 32, 1e10, 0.0) / ideal_time(fast, 32, 1e10, 0.0) < 5

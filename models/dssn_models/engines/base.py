@@ -18,11 +18,14 @@ from dssn_models.crypto.suites import Suite, find_suite
 from dssn_models.crypto.tables import CostTable, cost_table
 from dssn_models.engines.api import CostSource, EngineImage, JobCost, RoleNeed, Step
 
-__all__ = ["BaseEngine", "Builder", "Param", "Params", "Value", "hosts_of", "num", "pages"]
+__all__ = ["CORES", "BaseEngine", "Builder", "Param", "Params", "Value", "hosts_of", "num", "pages"]
 
 Value = float | str | bool
 Params = Mapping[str, Value]
 Param = tuple[Value, str, str]  # default, unit kind ('' for a plain number, word or flag), meaning
+
+#: Most cores that a run reserves on a node; a node with fewer gives those it has.
+CORES: Final[Param] = (8.0, "", "cores that the run can use at most")
 
 MAX_QUANTITY: Final = 1e18  # beyond it a parameter is an error, not a size
 

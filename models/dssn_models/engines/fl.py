@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from dssn_models.engines.api import JobCost
-from dssn_models.engines.base import BaseEngine, Builder, Param, Value, num
+from dssn_models.engines.base import CORES, BaseEngine, Builder, Param, Value, num
 
 __all__ = ["HorizontalFl"]
 
@@ -37,7 +37,7 @@ class HorizontalFl(BaseEngine):
         "sample_work": (0.0, "work", "core-seconds per sample and epoch; 0: the table's value"),
         "secure": (True, "", "secure aggregation: the arbiter sees only the sum"),
         "selection": (1.0, "", "share of clients in a round"),
-        "cores": (8.0, "", "cores that training can use"),
+        "cores": CORES,
         "topology": ("star", "", "star is the only one so far"),
     }
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"topology": ("star",)}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from dssn_models.engines.api import JobCost
-from dssn_models.engines.base import BaseEngine, Builder, Param, Value, num, pages
+from dssn_models.engines.base import CORES, BaseEngine, Builder, Param, Value, num, pages
 from dssn_models.engines.sgb import power_law
 
 __all__ = ["Ckks", "Paillier"]
@@ -25,6 +25,7 @@ def _aggregate(
     size: float,
     operator: str,
     key_bytes: float,
+    cores: float,
 ) -> JobCost:
     """Add the steps for ``count`` ciphertexts a host; ``times``: key generation, encrypt, decrypt, add."""
     keygen, encrypt, decrypt, add = times
@@ -44,8 +45,8 @@ def _aggregate(
     b.step("send sum", {}, [("arbiter", "guest", count * size)], rounds=1)
     b.step("decrypt", {"guest": count * decrypt}, operator=operator, accelerable=1.0)
     held = min(count * size, 4e9)
-    needs = {"guest": b.need(64.0, held), "arbiter": b.need(64.0, 2.0 * held)}
-    needs |= dict.fromkeys(b.hosts, b.need(64.0, held))
+    needs = {"guest": b.need(cores, held), "arbiter": b.need(cores, 2.0 * held)}
+    needs |= dict.fromkeys(b.hosts, b.need(cores, held))
     return b.job(needs, values * 8.0, rows=values * hosts, ciphertexts=count * hosts)
 
 
@@ -64,6 +65,7 @@ class Paillier(BaseEngine):
         "value_bits": (32.0, "", "bits of a value"),
         "packed": (True, "", "many values a ciphertext"),
         "keygen": (True, "", "make a new key for the run"),
+        "cores": CORES,
     }
 
     def build(self, p: dict[str, Value], b: Builder, profile: str) -> JobCost:
@@ -80,7 +82,14 @@ class Paillier(BaseEngine):
         size = b.value("he.paillier.ciphertext_bytes") * bits / 2048.0
         values = num(p, "rows")
         return _aggregate(
-            b, pages(values, per), values, (keygen, encrypt, decrypt, add), size, "paillier", bits / 8.0
+            b,
+            pages(values, per),
+            values,
+            (keygen, encrypt, decrypt, add),
+            size,
+            "paillier",
+            bits / 8.0,
+            max(num(p, "cores"), 1.0),
         )
 
 
@@ -97,6 +106,7 @@ class Ckks(BaseEngine):
         "rows": (1e5, "", "values that each host contributes"),
         "degree": ("8192", "", "ring degree: 8192 or 16384"),
         "keygen": (True, "", "make a new key for the run"),
+        "cores": CORES,
     }
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"degree": ("8192", "16384")}
 
@@ -108,4 +118,6 @@ class Ckks(BaseEngine):
         size = b.value(f"{head}.ciphertext_bytes")
         values = num(p, "rows")
         count = pages(values, int(str(p["degree"])) / 2)
-        return _aggregate(b, count, values, (keygen, encrypt, decrypt, add), size, "ckks", size)
+        return _aggregate(
+            b, count, values, (keygen, encrypt, decrypt, add), size, "ckks", size, max(num(p, "cores"), 1.0)
+        )

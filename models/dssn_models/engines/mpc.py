@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dssn_models.engines.api import JobCost
-from dssn_models.engines.base import BaseEngine, Builder, Param, Value, hosts_of, num
+from dssn_models.engines.base import CORES, BaseEngine, Builder, Param, Value, hosts_of, num
 
 __all__ = ["Aby3", "Cheetah", "Primitive", "Semi2k", "aby3_primitive", "semi2k_primitive"]
 
@@ -90,6 +90,7 @@ _PARAMETERS: Mapping[str, Param] = {
     "comparisons": (0.0, "", "ops: comparisons"),
     "inner": (0.0, "", "ops: inner multiplications of matrix products"),
     "depth": (1.0, "", "ops: multiplications one after another"),
+    "cores": CORES,
     "ring": ("64", "", "ring width in bits: 32, 64 or 128"),
 }
 
@@ -172,7 +173,9 @@ class _Mpc(BaseEngine):
             data="result",
         )
         memory = b.value("mpc.memory_bytes_per_value") * (rows * features + 4.0 * rows)
-        needs = dict.fromkeys(owners, b.need(1.0, cells * word)) | dict.fromkeys(roles, b.need(16.0, memory))
+        needs = dict.fromkeys(owners, b.need(1.0, cells * word)) | dict.fromkeys(
+            roles, b.need(max(num(p, "cores"), 1.0), memory)
+        )
         needs |= {r: b.need(1.0, 0.0) for r in self.EXTRA_ROLES if r not in needs}
         return b.job(needs, opened * word, rows=rows * len(owners), iterations=repeats)
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from dssn_models.engines.api import JobCost
-from dssn_models.engines.base import BaseEngine, Builder, Param, Value, num
+from dssn_models.engines.base import CORES, BaseEngine, Builder, Param, Value, num
 
 __all__ = ["SecureBoost", "power_law"]
 
@@ -51,6 +51,7 @@ class SecureBoost(BaseEngine):
             "share of gradients sent per tree (GOSS); 0: the profile's, 1 in reference",
         ),
         "key_bits": (2048.0, "", "key length"),
+        "cores": CORES,
         "scheme": ("ou", "", "ou (Okamoto-Uchiyama) or paillier"),
     }
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"scheme": ("ou", "paillier")}
@@ -94,7 +95,8 @@ class SecureBoost(BaseEngine):
         b.step("tell splits", {}, [("guest", h, levels * rows / 8.0) for h in b.hosts])
         model = trees * 2.0**depth * growth * 32.0
         needs = dict.fromkeys(
-            everyone, b.need(64.0, min(rows * ciphertext * min(share, 1.0), 2e9) + 8.0 * rows)
+            everyone,
+            b.need(max(num(p, "cores"), 1.0), min(rows * ciphertext * min(share, 1.0), 2e9) + 8.0 * rows),
         )
         return b.job(needs, model, rows=rows * (count + 1), trees=trees)
 
