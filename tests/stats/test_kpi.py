@@ -110,6 +110,15 @@ def test_replications_give_student_t_intervals():
     assert "368" in p99.why_no_interval
 
 
+def test_intervals_of_what_cannot_be_negative_stop_at_zero():
+    flows = [{"order": -1, "start_s": 200.0, "wire_bytes": 9.0, "data": "image", "replication": 2}]
+    found = by_key(kpis({**small(3), "flows": table("flows", flows)}, FACTS))
+    image = found["bytes.sum[image]"]
+    assert (image.estimate, image.low) == (3.0, 0.0)
+    assert image.high > 9.0
+    assert "cut at 0" in image.method
+
+
 def test_a_reason_that_some_replications_lack_counts_as_zero_there():
     orders = [order(i, 200.0 + i, replication=r) for r in range(2) for i in range(10)]
     orders[3] = order(3, 203.0, "bulk", "rejected", "price.limit")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import math
 import os
 import pickle
@@ -10,7 +11,9 @@ import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Final
 
 from dssn_models.dist import Dist
@@ -22,14 +25,27 @@ _LIBRARIES: Final = ("numpy", "scipy", "simpy", "numba", "networkx", "pyarrow")
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of this package and of the libraries whose numbers or bytes depend on them."""
+    """Return the versions of this package and of the libraries that numbers or bytes depend on."""
     found = {"python": platform.python_version()}
     for name in ("dssn-testbed", *_LIBRARIES):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             found[name] = "unknown"
+    found["code"] = _code_digest()
     return found
+
+
+@cache
+def _code_digest() -> str:
+    """Return a digest of the model and simulator sources: a working copy changes without a new version."""
+    digest = hashlib.sha256()
+    for package in ("dssn_models", "dssn_sim"):
+        root = Path(importlib.import_module(package).__file__ or "").parent
+        for path in sorted(p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+            digest.update(path.relative_to(root).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def platform_facts() -> dict[str, Any]:

@@ -14,10 +14,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 __all__ = [
     "Interval",
@@ -74,6 +74,13 @@ class Interval:
         return (self.high - self.low) / 2
 
 
+def _special() -> ModuleType:
+    """Return SciPy's special functions; imported late, as workers and most commands never need them."""
+    from scipy import special
+
+    return special
+
+
 def t_value(confidence: float, freedom: float) -> float:
     """Return the two-sided Student t value.
 
@@ -82,7 +89,7 @@ def t_value(confidence: float, freedom: float) -> float:
     >>> round(t_value(0.95, 4), 3)
     2.776
     """
-    return float(special.stdtrit(freedom, 0.5 + confidence / 2))
+    return float(_special().stdtrit(freedom, 0.5 + confidence / 2))
 
 
 def _none(estimate: float, n: int, why: str) -> Interval:
@@ -116,6 +123,7 @@ def binomial(successes: int, trials: int, confidence: float = 0.95) -> Interval:
     """
     if trials <= 0:
         return _none(math.nan, 0, "nothing was observed")
+    special = _special()
     tail = (1 - confidence) / 2
     low = 0.0 if successes == 0 else float(special.betaincinv(successes, trials - successes + 1, tail))
     high = (
@@ -199,7 +207,7 @@ def _ranks(n: int, q: float, confidence: float) -> tuple[int, int] | None:
         return None
     spread = 8 * math.sqrt(n * q * (1 - q)) + 8
     k = np.arange(max(0, math.floor(n * q - spread)), min(n, math.ceil(n * q + spread)) + 1)
-    below = special.bdtr(k, n, q)  # P(at most k observations at or below the quantile)
+    below = _special().bdtr(k, n, q)  # P(at most k observations at or below the quantile)
     low = k[below <= tail]
     high = k[1 - below <= tail]
     if len(low) == 0 or len(high) == 0:

@@ -163,7 +163,7 @@ def combine(replications: Sequence[Measures], facts: RunFacts) -> list[Kpi]:
         present = [m for m in found if m is not None]
         if not present:
             continue
-        interval = _interval(key, present, facts.confidence)
+        interval = _not_negative(_interval(key, present, facts.confidence), present)
         info = KPIS[key.name]
         result.append(
             Kpi(
@@ -221,6 +221,13 @@ def _interval(key: Key, found: Sequence[Measure], confidence: float) -> Interval
     if inside.low is None:
         return inside
     return replace(inside, method=f"{inside.method} of {len(found)} replications pooled")
+
+
+def _not_negative(interval: Interval, found: Sequence[Measure]) -> Interval:
+    """Return the interval cut at 0: times, bytes and counts cannot be below, whatever Student t says."""
+    if interval.low is None or interval.low >= 0 or min(m.value for m in found) < 0:
+        return interval
+    return replace(interval, low=0.0, method=f"{interval.method}, cut at 0")
 
 
 def _one(key: Key, found: Measure, confidence: float) -> Interval:
