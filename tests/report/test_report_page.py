@@ -210,7 +210,7 @@ def test_map_bytes_are_those_of_the_links_table(data):
     assert sum(v[0] for v in pairs.values()) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("geographic", "where"), [(True, "longitude"), (False, "Schematic")])
+@pytest.mark.parametrize(("geographic", "where"), [(True, "coordinates put them"), (False, "Schematic")])
 def test_map_says_whether_places_are_real(data, geographic, where):
     chart = flowmap.draw(
         RunData(data.run, data.summary, folder=data.folder, plan=make_plan(geographic=geographic))

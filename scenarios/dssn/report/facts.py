@@ -16,28 +16,29 @@ __all__ = ["assumed", "run_card", "simulated"]
 def assumed(data: RunData, limit: int = 15) -> list[dict[str, str]]:
     """Return the assumed constants that mattered, those with the largest weight first.
 
-    Weight of a service operation: the share of the mean time from order to result that its service takes
-    (calls per order times this time, operations of a service counted alike). Weight of an engine constant:
-    the share of the streams that use it in all core-seconds.
+    Weight of a service operation: at most its calls times its time, and at most the busy time of its
+    services, as a share of the mean time from order to result. Weight of an engine constant: the share of
+    all core-seconds that fell to the streams using it.
     """
     entries = data.fact("cost_entries", default=()) or ()
-    guesses = [e for e in entries if isinstance(e, Mapping) and e.get("confidence") == "assumed"]
     found: dict[str, tuple[float, dict[str, str]]] = {}
     weigh = _Weights(data)
-    for entry in guesses:
-        share, noun = weigh.of(entry)
-        what, value = str(entry.get("entry", "")), entry.get("value")
-        number = (
-            show(float(value), "s") if entry.get("unit") == "s" else f"{value:.4g} {entry.get('unit', '')}"
-        )
-        if noun == "order to result":  # the same operation at many sites is one line
+    for entry in entries:
+        if not isinstance(entry, Mapping) or entry.get("confidence") != "assumed":
+            continue
+        share, is_service = weigh.of(entry)
+        what = str(entry.get("entry", ""))
+        if is_service:  # the same operation at many sites is one line
             what = f"{weigh.kinds[str(entry['used_by'][0])]}: {what.rsplit('.', 1)[-1]}"
             share += found[what][0] if what in found else 0.0
-        effect = f"{show(share, 'share', 2)} of {noun}" if share >= 0.0005 else "below 0.1 %"
+        text = _weight(min(share, 1.0))
+        weight = (
+            f"at most {text} of order to result" if is_service else f"in use for {text} of all core-seconds"
+        )
         row = {
             "what": what,
-            "value": number.strip(),
-            "effect": effect,
+            "value": _value(entry.get("value"), str(entry.get("unit", ""))),
+            "effect": weight if share >= 0.0005 else "next to none",
             "source": str(entry.get("source", "")),
         }
         found[what] = (share, row)
@@ -50,6 +51,19 @@ def assumed(data: RunData, limit: int = 15) -> list[dict[str, str]]:
     return listed
 
 
+def _weight(share: float) -> str:
+    return "almost all" if 0.995 <= share < 1 else "all" if share >= 1 else show(share, "share", 2)
+
+
+def _value(value: Any, unit: str) -> str:
+    """Return a constant with its unit; ``s per row`` keeps its second part."""
+    if not isinstance(value, int | float):
+        return str(value)
+    first, _, rest = unit.partition(" per ")
+    text = show(float(value), first)
+    return f"{text} per {rest}" if rest else text
+
+
 class _Weights:
     """How much a constant weighs in a run."""
 
@@ -59,25 +73,21 @@ class _Weights:
         done = deliveries[deliveries["state"] == "completed"]
         self.orders = max(len(data.after_warmup("orders")), 1)
         self.mean_s = float(done["order_to_result_s"].mean()) if len(done) else 0.0
-        self.calls = services.groupby("service")["calls"].sum().to_dict()
+        self.calls: dict[str, float] = services.groupby("service")["calls"].sum().to_dict()
+        busy = services["util"] * services["servers"] * max(data.horizon_s - data.warmup_s, 0.0)
+        self.busy_s: dict[str, float] = busy.groupby(services["service"]).sum().to_dict()
         self.kinds = dict(zip(services["service"], services["kind"], strict=True))
         work = deliveries.groupby("stream")["core_s"].sum()
-        self.work = (work / work.sum()).to_dict() if len(work) and work.sum() > 0 else {}
-        entries = data.fact("cost_entries", default=()) or ()
-        self.operations: dict[str, int] = {}
-        for entry in entries:
-            for user in entry.get("used_by", ()):
-                self.operations[user] = self.operations.get(user, 0) + 1
+        self.work: dict[str, float] = (work / work.sum()).to_dict() if len(work) and work.sum() > 0 else {}
 
-    def of(self, entry: Mapping[str, Any]) -> tuple[float, str]:
-        """Return the weight and of what it is a share."""
+    def of(self, entry: Mapping[str, Any]) -> tuple[float, bool]:
+        """Return the weight, and whether it is one of a service operation."""
         users = [str(u) for u in entry.get("used_by", ())]
         if users and users[0] in self.kinds:
-            per_order = self.calls.get(users[0], 0) / self.orders / max(self.operations[users[0]], 1)
-            share = per_order * float(entry["value"]) / self.mean_s if self.mean_s > 0 else 0.0
-            return min(share, 1.0), "order to result"
+            spent = min(self.calls.get(users[0], 0.0) * float(entry["value"]), self.busy_s.get(users[0], 0.0))
+            return (spent / self.orders / self.mean_s if self.mean_s > 0 else 0.0), True
         streams = {u.split(".", 1)[0] for u in users}
-        return sum(float(self.work.get(s, 0.0)) for s in streams), "all core-seconds"
+        return sum(float(self.work.get(s, 0.0)) for s in streams), False
 
 
 def simulated(data: RunData) -> list[str]:

@@ -112,10 +112,9 @@ def interval_half_width(values: Sequence[float], confidence: float) -> float | N
     sample = np.asarray([v for v in values if np.isfinite(v)], dtype=float)
     if len(sample) < 2:
         return None
-    from scipy.stats import t
+    from dssn_sim.stats.intervals import t_value
 
-    quantile = float(t.ppf(0.5 + confidence / 2, len(sample) - 1))
-    return quantile * float(sample.std(ddof=1)) / float(np.sqrt(len(sample)))
+    return t_value(confidence, len(sample) - 1) * float(sample.std(ddof=1)) / float(np.sqrt(len(sample)))
 
 
 def shorten(text: str, limit: int = 28) -> str:

@@ -70,15 +70,15 @@ def draw(
             _line(axes, part, column, grid, factor, colours[group], f"{group} ({len(part)})")
         if log:
             axes.set_xscale("log")
-            _log_ticks(axes, kind, factor, float(grid[0]), float(grid[-1]))
+            _log_ticks(axes, kind, factor, float(grid[0]))
             unit = "" if kind == "duration" else unit
         axes.set_xlim(float(grid[0]) / factor, float(grid[-1]) / factor)
+        marked = _objectives(axes, data, name, factor, colours if by == "cls" else {})
         axes.set_ylim(0, 1.01)
         axes.set_yticks([0, 0.25, 0.5, 0.75, 0.95, 1], ["0", "25 %", "50 %", "75 %", "95 %", "100 %"])
         axes.set_xlabel(f"{name.replace('_', ' ')}{f' ({unit})' if unit else ''}")
         axes.set_ylabel("share of deliveries")
-        _objectives(axes, data, name, factor, colours if by == "cls" else {})
-        axes.legend(loc="lower right")
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, borderaxespad=0.2)
     n = frame["replication"].nunique()
     band = (
         f"The band spans the {n} replications (lowest to highest curve)."
@@ -94,7 +94,7 @@ def draw(
     return Chart(
         key,
         title,
-        caption + " Dashed lines: objectives.",
+        caption + (" Dashed lines: objectives." if marked else ""),
         _finding(frame, groups, column, by, kind),
         figure,
         spread,
@@ -159,11 +159,11 @@ def _line(
 _ROUND_S = (1e-3, 1e-2, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 36000.0, 86400.0, 864000.0)
 
 
-def _log_ticks(axes: Axes, kind: str, factor: float, low: float, high: float) -> None:
+def _log_ticks(axes: Axes, kind: str, factor: float, low: float) -> None:
     """Mark a logarithmic time axis at 1 s, 10 s, 1 min, 10 min, 1 h ...; others at plain numbers."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    round_ones = [t for t in _ROUND_S if low <= t <= high] if kind == "duration" else []
+    round_ones = [t for t in _ROUND_S if t >= low / 2] if kind == "duration" else []
     if len(round_ones) >= 2:
         axes.xaxis.set_major_locator(FixedLocator([t / factor for t in round_ones]))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -172,16 +172,19 @@ def _log_ticks(axes: Axes, kind: str, factor: float, low: float, high: float) ->
     )
 
 
-def _objectives(axes: Axes, data: RunData, name: str, factor: float, colours: dict[str, str]) -> None:
+def _objectives(axes: Axes, data: RunData, name: str, factor: float, colours: dict[str, str]) -> bool:
+    """Mark the objectives of this KPI, widening the axis to those not too far away; return whether there are any."""
     low, high = axes.get_xlim()
-    for objective in data.objectives:
+    near = [o for o in data.objectives if o.kpi == name and low <= o.bound / factor <= 20 * high]
+    for objective in near:
         position = objective.bound / factor
-        if objective.kpi != name or not low <= position <= high:
-            continue
+        high = max(high, position * 1.1)
         colour = colours.get(objective.cls or "", GREY)
         axes.axvline(position, color=colour, ls="--", lw=1.1)
         if objective.quantile is not None:
             axes.plot([position], [objective.quantile], marker="v", color=colour, ms=6)
+    axes.set_xlim(low, high)
+    return bool(near)
 
 
 def _finding(frame: pd.DataFrame, groups: list[str], column: str, by: str, kind: str) -> str:

@@ -82,7 +82,7 @@ def draw(data: RunData) -> Chart | NoChart:
             )
         if (shown["bill_cny"] > 0).any():
             axes.plot(shown["bill_cny"], y, "D", color="#D55E00", ms=4, label="billed")
-            axes.legend(loc="lower right")
+            axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.0)
         axes.set_yticks(y, [f"{e} / {c}" for e, c in zip(shown["engine"], shown["cls"], strict=True)])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
@@ -90,6 +90,7 @@ def draw(data: RunData) -> Chart | NoChart:
         positive = both[both > 0]
         if len(positive) and float(positive.max()) > 200 * float(positive.min()):
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
         axes.set_xlabel("CNY per completed delivery (resources used; diamond: what was billed)")
     caption = "Mean cost of the resources a completed delivery used, by engine and class; prices are those of the scenario."
     caption += (

@@ -88,11 +88,12 @@ def draw(data: RunData) -> Chart | NoChart:
         axes.margins(0.08)
     top = sorted(carried.items(), key=lambda item: -item[1][0])[:3]
     named = ", ".join(f"{a} – {b} ({format_quantity(v[0], 'size')})" for (a, b), v in top)
-    where = (
-        "Sites at their longitude and latitude"
-        if geographic
-        else "Schematic: the scenario gives no coordinates"
-    )
+    if not geographic:
+        where = "Schematic: the scenario gives no coordinates"
+    elif any(s.province or s.region for s in network.sites):
+        where = "Sites at their longitude and latitude"
+    else:
+        where = "Sites where the topology's coordinates put them (those of generated topologies are made up)"
     caption = (
         f"{where}. Line width: bytes carried per replication, all planes and both directions together (widest: "
         f"{format_quantity(most, 'size')}); colour: highest average utilisation of a direction. Circle size: nodes at the site."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dssn.report.charts.base import Chart, NoChart, duration_axis, new_figure
-from dssn.report.palette import BAD, GREY, INK, class_colours, style
+from dssn.report.palette import BAD, INK, class_colours, style
 from dssn_models.units import format_quantity
 
 if TYPE_CHECKING:
@@ -46,25 +46,32 @@ def draw(data: RunData) -> Chart | NoChart:
     classes = data.classes
     colours = class_colours(classes)
     with style():
-        figure = new_figure(7.2, 6.0)
-        top, mid, low = figure.subplots(3, 1, sharex=True)
+        losses = len(data.table("refusals")) > 0
+        figure = new_figure(7.2, 6.0 if losses else 4.2)
+        panels = figure.subplots(3 if losses else 2, 1, sharex=True)
+        top, mid, bottom = panels[0], panels[1], panels[-1]
         _arrivals(top, orders, edges, middle / factor, n, classes, colours)
         peak = _under_way(mid, data, middle, factor, n, classes, colours)
-        ended = _ended(low, data, edges, middle / factor, n)
-        for axes in (top, mid, low):
+        ended = _ended(bottom, data, edges, middle / factor, n) if losses else 0.0
+        for axes in panels:
             _faults(axes, data, factor, named=axes is top)
             if data.warmup_s > 0:
                 axes.axvspan(0, data.warmup_s / factor, color="#eef1f4", zorder=0)
             axes.set_ylim(bottom=0)
-        low.set_xlabel(f"time since the start ({unit})")
-        low.set_xlim(0, end / factor)
+        bottom.set_xlabel(f"time since the start ({unit})")
+        bottom.set_xlim(0, end / factor)
     width = format_quantity(float(edges[1] - edges[0]), "duration", 2)
     caption = (
         f"Means over {n} replication{'s' if n > 1 else ''} in steps of {width}; grey: warm-up (not counted in the KPIs)"
         "; shaded: faults. Waiting is counted at the start of each phase that had to wait. "
         "Time series show the course and carry no interval; the KPIs above do."
     )
-    alt = f"At most {peak:.0f} deliveries were under way at once; {ended:.0f} orders per replication were refused or failed."
+    lost = (
+        f"{ended:.3g} orders per replication were refused or failed"
+        if ended
+        else "none was refused and none failed"
+    )
+    alt = f"At most {peak:.3g} deliveries were under way at once; {lost}."
     return Chart(_KEY, _TITLE, caption, alt, figure)
 
 
@@ -121,15 +128,11 @@ def _ended(axes: Axes, data: RunData, edges: Floats, x: Floats, n: int) -> float
     scale = 1 / n
     codes = refusals["reason"].astype(str)
     failed = codes.str.startswith(("fault.", "deadline.", "quality.", "run.", "trust.revoked"))
-    if len(refusals):
-        layers = [np.histogram(refusals.loc[mask, "at_s"], edges)[0] * scale for mask in (~failed, failed)]
-        axes.stackplot(
-            x, layers, colors=["#E69F00", BAD], labels=["refused", "failed"], alpha=0.85, step="mid", lw=0
-        )
-        _legend(axes, 2)
-    else:
-        axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color=GREY)
-        axes.set_ylim(0, 1)
+    layers = [np.histogram(refusals.loc[mask, "at_s"], edges)[0] * scale for mask in (~failed, failed)]
+    axes.stackplot(
+        x, layers, colors=["#E69F00", BAD], labels=["refused", "failed"], alpha=0.85, step="mid", lw=0
+    )
+    _legend(axes, 2)
     axes.set_title("Refused and failed orders")
     axes.set_ylabel("orders per step")
     return float(len(refusals)) * scale

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["busiest", "draw"]
 
 _KEY, _TITLE = "utilisation", "What was busy"
-_TOP = 10
+_TOP = 8
 _VALUE = {"links": "mean_util", "nodes": "util_busy", "services": "util"}
 _EXTRA = {"links": "peak_util", "nodes": "util_reserved", "services": ""}
 
