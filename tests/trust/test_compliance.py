@@ -15,7 +15,9 @@ PACK = {
 
 
 def facts(**more):
-    return ReviewFacts(**{"level": 1, "channel": "api", "confidentiality": "plain", "purpose": "research", **more})
+    return ReviewFacts(
+        **{"level": 1, "channel": "api", "confidentiality": "plain", "purpose": "research", **more}
+    )
 
 
 @pytest.mark.req("FLW-03", "CMP-01")
@@ -28,7 +30,9 @@ def test_level_above_threshold_is_refused_on_the_plain_api_and_accepted_on_priva
 
 @pytest.mark.req("FLW-03")
 def test_a_plain_engine_behind_a_privacy_label_is_refused():
-    assert review(facts(level=3, channel="privacy", confidentiality="plain"), PACK).reason == "compliance.level"
+    assert (
+        review(facts(level=3, channel="privacy", confidentiality="plain"), PACK).reason == "compliance.level"
+    )
 
 
 @pytest.mark.req("CMP-01")
@@ -42,7 +46,6 @@ def test_purpose_border_and_human_review():
 
 
 @pytest.mark.req("CMP-01")
-def test_rule_pack_can_be_swapped():
-    assert review(facts(level=3), {}).outcome == "pass"
-    assert review(facts(), {**PACK, "human_share": 0.3}, draw=0.2).outcome == "needs_approval"
-    assert review(facts(), {**PACK, "human_share": 0.3}, draw=0.4).outcome == "pass"
+def test_a_pack_without_levels_takes_the_default_protection():
+    assert review(facts(level=3), {}).reason == "compliance.level"
+    assert review(facts(level=3), {"levels": {3: {"forms": ["api"]}}}).outcome == "pass"

@@ -230,8 +230,9 @@ def _kind(kind: str) -> PolicyKind:
 
 
 def _near(word: str, words: Iterable[str]) -> str:
-    close = get_close_matches(word.lower().replace("-", "_"), list(words), n=1, cutoff=0.6)
-    return close[0] if close else ""
+    folded = {w.lower(): w for w in words}
+    close = get_close_matches(word.lower().replace("-", "_"), list(folded), n=1, cutoff=0.6)
+    return folded[close[0]] if close else ""
 
 
 def _unknown(kind: PolicyKind, name: str) -> PolicyError:
