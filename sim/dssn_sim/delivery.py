@@ -235,7 +235,9 @@ class Delivery:
         assets = [plan.asset_by_id[a] for a in order.assets]
         facts = ReviewFacts(
             # On a dual channel each request has its own level; else the most sensitive asset decides.
-            level=order.level if order.stream.threshold is not None else max([order.level, *(a.level for a in assets)]),
+            level=order.level
+            if order.stream.threshold is not None
+            else max([order.level, *(a.level for a in assets)]),
             channel=order.channel,
             confidentiality=REGISTRY[self.steps[0].engine].confidentiality,
             purpose=order.stream.purpose,

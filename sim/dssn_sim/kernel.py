@@ -105,12 +105,11 @@ def _samples(world: World) -> Process:
     for i, node in enumerate(world.nodes):
         roles.setdefault(node.role, []).append(i)
     cores = world.telemetry.cores
-    last = np.array([u.busy_s for u in world.dp.device_use()])
-    links = world.plan.network.links
     planes: dict[str, list[int]] = {}
-    for link in links:
-        planes.setdefault(("access " if link.access else "") + link.technology, []).append(link.index)
-    link_last = np.array([u.busy_s for u in world.dp.link_use()])
+    for link in world.plan.network.links:
+        both = (2 * link.index,) if link.shared else (2 * link.index, 2 * link.index + 1)
+        planes.setdefault(("access " if link.access else "") + link.technology, []).extend(both)
+    link_last, last = world.dp.busy_integrals()
     while True:
         yield env.timeout(run.sample_s)
         now = env.now
@@ -121,19 +120,18 @@ def _samples(world: World) -> Process:
             rows.append((now, "system", "all", metric, float(value)))
         for name, count in world.in_flight_by_class.items():
             rows.append((now, "class", name, "in_flight", float(count)))
-        busy = np.array([u.busy_s for u in world.dp.device_use()])
-        delta = np.maximum(0.0, busy - last) if (busy >= last).all() else busy
-        last = busy
+        used, busy = world.dp.busy_integrals()
+        # After the warm-up the integrals start again from zero.
+        delta = busy - last if (busy >= last).all() else busy
+        change = used - link_last if (used >= link_last).all() else used
+        link_last, last = used, busy
         for role, members in roles.items():
             total = float(cores[members].sum()) * run.sample_s
             rows.append((now, "node", role, "util", float(delta[members].sum()) / total if total else 0.0))
-        used = np.array([u.busy_s for u in world.dp.link_use()])
-        change = np.maximum(0.0, used - link_last) if (used >= link_last).all() else used
-        link_last = used
         for plane, members in planes.items():
-            both = np.concatenate([change[[2 * i for i in members]], change[[2 * i + 1 for i in members]]])
-            rows.append((now, "link", plane, "util_mean", float(both.mean()) / run.sample_s))
-            rows.append((now, "link", plane, "util_max", float(both.max()) / run.sample_s))
+            share = change[members] / run.sample_s
+            rows.append((now, "link", plane, "util_mean", float(share.mean())))
+            rows.append((now, "link", plane, "util_max", float(share.max())))
         for name, station in world.stations.items():
             rows.append((now, "service", name, "queue", float(station.queue_length)))
 

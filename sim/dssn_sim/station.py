@@ -41,10 +41,12 @@ class StationUse:
 class Call(Event):
     """The event of one call; ``value`` is a :class:`Served`."""
 
-    __slots__ = ("arrived_s", "began_s", "epoch", "priority", "service_s")
+    __slots__ = ("abandoned", "after_s", "arrived_s", "began_s", "epoch", "priority", "service_s")
 
     def __init__(self, env: simpy.Environment, service_s: float, priority: int) -> None:
         super().__init__(env)
+        self.abandoned = False
+        self.after_s = 0.0
         self.arrived_s = env.now
         self.began_s = -1.0
         self.service_s = service_s
@@ -112,21 +114,61 @@ class Station:
         """Servers at work."""
         return self._busy
 
-    def serve(self, service_s: float, priority: int = 0) -> Call:
-        """Return the event of a call that needs ``service_s`` of one server."""
+    def serve(
+        self, service_s: float, priority: int = 0, *, before_s: float = 0.0, after_s: float = 0.0
+    ) -> Call:
+        """Return the event of a call that needs ``service_s`` of one server.
+
+        The call reaches the station ``before_s`` from now, and its event fires ``after_s`` after
+        the end of service: the way there and back without waking the caller in between.
+        """
         call = Call(self.env, service_s, priority)
+        call.after_s = after_s
+        if before_s > 0:
+            self._timer(before_s, lambda _event: self._arrive(call))
+        else:
+            self._arrive(call)
+        return call
+
+    def _arrive(self, call: Call) -> None:
+        call.arrived_s = self.env.now
+        if call.abandoned:
+            return
         if self.up and self._busy < self.servers:
             self._begin(call)
         elif self.queue_limit is not None and self.queue_length >= self.queue_limit:
             self.use.dropped += 1
-            call.succeed(Served(0.0, 0.0, dropped=True))
+            self._answer(call, Served(0.0, 0.0, dropped=True))
         else:
             self._enqueue(call)
-        return call
+
+    def _timer(self, delay_s: float, callback: Callable[[Event], None]) -> None:
+        timer = Event(self.env)
+        timer._ok = True
+        timer._value = None
+        timer.callbacks = [callback]
+        self.env.schedule(timer, NORMAL, delay_s)
+
+    def _answer(self, call: Call, served: Served) -> None:
+        """Fire the caller's event, ``after_s`` from now."""
+        call._ok = True
+        call._value = served
+        if call.after_s > 0 or not self._waited_for(call):
+            self.env.schedule(call, NORMAL, call.after_s)
+            return
+        # The caller is resumed inside the timer's event: no second trip through the event queue.
+        callbacks, call.callbacks = call.callbacks, None  # type: ignore[assignment]
+        for callback in callbacks:
+            callback(call)
+
+    @staticmethod
+    def _waited_for(call: Call) -> bool:
+        return bool(call.callbacks)
 
     def abandon(self, call: Call) -> None:
-        """Withdraw a call that still waits (the caller's patience ran out)."""
+        """Withdraw a call that still waits or is on its way (the caller's patience ran out)."""
         if call.began_s < 0:
+            call.abandoned = True
             if call in self._fifo:
                 self._fifo.remove(call)
             else:
@@ -192,12 +234,8 @@ class Station:
         self._busy += 1
         call.began_s = self.env.now
         self._running[call] = None
-        timer = Event(self.env)
-        timer._ok = True
-        timer._value = None
         epoch = call.epoch
-        timer.callbacks = [lambda _event: self._finish(call, epoch)]
-        self.env.schedule(timer, NORMAL, call.service_s)
+        self._timer(call.service_s, lambda _event: self._finish(call, epoch))
 
     def _finish(self, call: Call, epoch: int) -> None:
         if call.epoch != epoch or call._value is not PENDING:
@@ -208,16 +246,10 @@ class Station:
         wait = call.began_s - call.arrived_s
         self.use.calls += 1
         self.use.waits.append(wait)
-        call._ok = True
-        call._value = Served(wait, call.service_s)
-        callbacks = call.callbacks
-        # The caller is resumed inside this event: no second trip through the event queue.
-        call.callbacks = None  # type: ignore[assignment]
         if self.on_finish is not None:
             self.on_finish(call)
         self._start_waiting()
-        for callback in callbacks or ():
-            callback(call)
+        self._answer(call, Served(wait, call.service_s))
 
     def _start_waiting(self) -> None:
         while self.up and self._busy < self.servers:

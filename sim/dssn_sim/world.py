@@ -169,28 +169,25 @@ class World:
         op = service.operations[operation]
         rtt = self.site_rtt(node.site, service.site)
         order.control_bytes += op.messages * (op.request_bytes + op.response_bytes)
-        if rtt > 0:
-            yield self.env.timeout((op.messages - 0.5) * rtt)
         station = self.stations[service.id]
         work = self.service_time(service, operation, op)
-        call = station.serve(work, priority)
-        if not station.up:
+        after = 0.0 if service.batch_s > 0 else 0.5 * rtt
+        call = station.serve(work, priority, before_s=(op.messages - 0.5) * rtt, after_s=after)
+        if station.up:
+            served = yield call
+        else:
             patience = self.plan.run.retry_s * max(1, self.plan.run.max_retries)
             yield self.env.any_of([call, self.env.timeout(patience)])
             if not call.triggered:
                 station.abandon(call)
                 raise Failure("fault.service", service.id)
             served = call.value
-        else:
-            served = yield call
         if served.dropped:
             raise Refusal("capacity.queue", service.id)
         if service.batch_s > 0:
             # A record becomes final with the block that closes after it was ordered.
             blocks = math.floor(self.env.now / service.batch_s) + 1
-            yield self.env.timeout(blocks * service.batch_s - self.env.now)
-        if rtt > 0:
-            yield self.env.timeout(0.5 * rtt)
+            yield self.env.timeout(blocks * service.batch_s - self.env.now + 0.5 * rtt)
         return served.wait_s
 
     # ------------------------------------------------------------ network

@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = ["DataPlaneApi", "DeviceCapacity", "DeviceUse", "LinkUse", "Outcome"]
 
 
@@ -122,6 +125,10 @@ class DataPlaneApi(Protocol):
 
     def device_use(self) -> Sequence[DeviceUse]:
         """Return totals per device up to now."""
+        ...
+
+    def busy_integrals(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return busy seconds per directed link and busy core-seconds per device up to now, as arrays."""
         ...
 
     def reset_use(self) -> None:

@@ -308,6 +308,14 @@ class DataPlane:
         total = (rows["bits"] + rows["bitsc"]).tolist()
         return [DeviceUse(core_s=t, busy_s=t) for t in total]
 
+    def busy_integrals(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return busy seconds per directed link and busy core-seconds per device up to now, for sampling."""
+        self._settle()
+        self._k.integrate_all(self._state, self.env.now)
+        rows = self._state.links
+        links, devices = rows[: self._n_links], rows[self._first_device : self._first_device + len(self._devices)]
+        return links["busy"] + links["busyc"], devices["bits"] + devices["bitsc"]
+
     def reset_use(self) -> None:
         """Forget totals (end of warm-up)."""
         self._settle()

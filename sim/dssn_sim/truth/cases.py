@@ -185,7 +185,7 @@ def _erlang_b(seed: int, n: int) -> list[Observed]:
 def _priority(seed: int, n: int) -> list[Observed]:
     """Return two classes: short Erlang-2 services first, deterministic ones behind."""
     rng = stream(seed, 0, "truth", "priority")
-    rates, means, second = (0.3, 0.3), (0.8, 1.2), (0.8**2 * 1.5, 1.2**2)
+    rates, means, second = (0.25, 0.25), (0.8, 1.2), (0.8**2 * 1.5, 1.2**2)
     total = sum(rates)
     gaps = rng.exponential(1 / total, n)
     first = rng.random(n) < rates[0] / total
@@ -261,7 +261,7 @@ def _ps(kind: str) -> Callable[[int, int], list[Observed]]:
 
 def _cores(seed: int, n: int) -> list[Observed]:
     """Return four shared cores, one a job at most: the number in the system is that of M/M/4."""
-    rng, lam, s, cores = stream(seed, 0, "truth", "cores"), 2.8, 1.0, 4
+    rng, lam, s, cores = stream(seed, 0, "truth", "cores"), 2.4, 1.0, 4
     gaps, services = rng.exponential(1 / lam, n), rng.exponential(s, n)
     env = simpy.Environment()
     plane = DataPlane(env, NetworkPlan((), ()), [DeviceCapacity("d", float(cores))])
@@ -291,16 +291,16 @@ def _link_classes(seed: int, n: int) -> list[Observed]:
     return found
 
 
-#: Loads are 0.5 to 0.7: high enough to queue, low enough for narrow intervals in a minute.
+#: Loads are 0.5 to 0.8: high enough to queue, low enough for narrow intervals in a minute.
 CASES: Final = (
     Case("M/M/1", "Station", "s / (1 - rho)", 400_000, _mm1),
     Case("M/M/4", "Station", "Erlang C", 300_000, _mmc),
     Case("M/D/1", "Station", "Pollaczek-Khinchine", 600_000, _md1),
     Case("M/M/5/5", "Station, queue limit 0", "Erlang B", 300_000, _erlang_b),
-    Case("M/G/1 priority", "Station, priority", "Cobham", 800_000, _priority),
+    Case("M/G/1 priority", "Station, priority", "Cobham", 700_000, _priority),
     Case("Jackson network", "three Stations", "product form", 250_000, _jackson),
     Case("M/D/1-PS", "DataPlane device", "s / (1 - rho)", 200_000, _ps("constant")),
     Case("M/H2/1-PS", "DataPlane device", "s / (1 - rho)", 300_000, _ps("hyper")),
-    Case("M/M/4 shared cores", "DataPlane device", "Erlang C", 300_000, _cores),
+    Case("M/M/4 shared cores", "DataPlane device", "Erlang C", 200_000, _cores),
     Case("M/M/1 priority link", "DataPlane link", "s / (1 - rho), work conservation", 400_000, _link_classes),
 )
