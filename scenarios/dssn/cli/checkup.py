@@ -83,7 +83,9 @@ def _python() -> list[Finding]:
             lack.append(need)
     remedy = f"pip install {' '.join(repr(n) for n in lack)}" if lack else ""
     shown = [h for h in have if h.split()[0] in ("numpy", "numba", "simpy", "pyarrow")]
-    text = f"{len(have)} found ({', '.join(shown)}, ...)" + (f"; not found: {', '.join(lack)}" if lack else "")
+    text = f"{len(have)} found ({', '.join(shown)}, ...)" + (
+        f"; not found: {', '.join(lack)}" if lack else ""
+    )
     return [*found, Finding("simulation", "libraries", _state(not lack), text, remedy)]
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -15,7 +14,6 @@ from dssn.cli.output import line
 __all__ = ["register"]
 
 _KINDS: Final = ("placement", "routing", "admission", "queueing", "technology")
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def policy(
-    name: Annotated[str, typer.Argument(help="Lower case with underscores; becomes the module's name.")],
+    name: Annotated[str, typer.Argument(help="For example greenest, near-and-free or NearAndFree.")],
     *,
     kind: Annotated[str, typer.Option("--kind", help=f"One of {', '.join(_KINDS)}.")] = "placement",
     folder: Annotated[Path, typer.Option("--dir", help="Where to write.")] = Path(),
@@ -44,17 +42,15 @@ def policy(
 
         dssn new policy greenest --kind placement
     """
-    if not _NAME.match(name):
-        raise CliError(
-            f"policy name {name!r}: allowed are lower-case letters, digits and underscores, a letter first",
-            USAGE,
-        )
     if kind not in _KINDS:
         raise CliError(f"--kind {kind}: allowed are {', '.join(_KINDS)}", USAGE)
-    from dssn_models.policies import template
+    from dssn_models.policies.template import new_policy
 
-    module, test, reference = _texts(template, name, kind)
-    files = {folder / f"{name}.py": module, folder / f"test_{name}.py": test}
+    try:
+        stub = new_policy(name, kind)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise CliError(str(error), USAGE) from error
+    files = {folder / stub.file: stub.source, folder / stub.test_file: stub.test}
     for path in files:
         if path.exists():
             raise CliError(f"{path} exists already; choose another name or folder", USAGE)
@@ -64,12 +60,8 @@ def policy(
         line(f"wrote {path}")
     line()
     where = "" if folder == Path() else f"cd {folder} && "
-    line(f"Test it:  {where}python -m pytest test_{name}.py")
-    line(f"Use it:   {where}dssn run metro --set policies.{kind}={reference}")
-
-
-def _texts(template: Any, name: str, kind: str) -> tuple[str, str, str]:
-    raise CliError("the policy template is not available", USAGE)
+    line(f"Test it:  {where}python -m pytest {stub.test_file}")
+    line(f"Use it:   {where}dssn run metro --set policies.{kind}={stub.use}")
 
 
 def scenario(

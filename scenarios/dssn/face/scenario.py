@@ -55,6 +55,11 @@ class Scenario:
         return self._loaded.hash
 
     @property
+    def overrides(self) -> tuple[str, ...]:
+        """The named overrides that were applied."""
+        return tuple(self._loaded.overrides)
+
+    @property
     def yaml(self) -> str:
         """The merged document as YAML."""
         return self._loaded.resolved_yaml
@@ -133,7 +138,7 @@ class Scenario:
             ("Streams", ", ".join(f"{s.id} ({', '.join(t.engine for t in s.steps)})" for s in plan.streams)),
             ("Policies", ", ".join(f"{k}: {p.name}" for k, p in plan.policies.items())),
             ("Faults", str(len(plan.faults)) if plan.faults else "none"),
-            ("Overrides", ", ".join(self._loaded.overrides) or "none"),
+            ("Overrides", ", ".join(self.overrides) or "none"),
         ]
         cells = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in rows if v)
         return f"<h4>{escape(self.title)}</h4><table>{cells}</table>"
