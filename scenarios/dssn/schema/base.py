@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    Tag,
+)
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from dssn_models.units import KINDS
 
 __all__ = [
-    "BY_SHAPE",
-    "LIST",
-    "MAPPING",
-    "VALUE",
-    "Count",
-    "Flag",
-    "Id",
-    "JsonSchema",
-    "Level",
-    "Model",
-    "Number",
-    "Positive",
-    "Text",
-    "show_quantity",
-]
+    "BY_SHAPE", "LIST", "MAPPING", "VALUE", "WORD", "WORDS",
+    "Count", "Flag", "Id", "JsonSchema", "Level", "Model", "Number", "Positive", "Short", "Text", "show_quantity",
+]  # fmt: skip
 
 
 class Model(BaseModel):
@@ -72,6 +70,35 @@ MAPPING = Tag("<mapping>")
 VALUE = Tag("<value>")
 
 
+@dataclass(frozen=True, eq=False)  # compared by identity: a JSON schema has no hash
+class Short:
+    """Annotation: a short form that the file may have instead.
+
+    ``expand`` turns it into the long form and passes everything else; ``also`` is its JSON schema, and with
+    ``item`` a single item is short for a list of one.
+    """
+
+    expand: Callable[[Any], Any]
+    also: tuple[dict[str, Any], ...] = ()
+    item: bool = False
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema that pydantic runs."""
+        return core_schema.no_info_before_validator_function(self.expand, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Return the JSON schema of both forms."""
+        long = handler(schema)
+        single = (long["items"],) if self.item and "items" in long else ()
+        return {"anyOf": [long, *single, *self.also]}
+
+
+WORD: Final = {"type": "string"}
+WORDS: Final = {"type": "array", "items": {"type": "string"}}
+
+
 def show_quantity(value: float, kind: str) -> str:
     """Return the shortest unit string for a value, in the form a user would write.
 
@@ -87,7 +114,8 @@ def show_quantity(value: float, kind: str) -> str:
         near = math.isclose(float(text) * factor, value, rel_tol=1e-12)
         if near and (not best or len(f"{text} {unit}") < len(best)):
             best = f"{text} {unit}"
-    return best or f"{value!r} {next(iter(KINDS[kind].factors))}"
+    plain, factor = min(KINDS[kind].factors.items(), key=lambda item: abs(math.log(item[1])))
+    return best or f"{value / factor!r} {plain}"
 
 
 class JsonSchema(GenerateJsonSchema):

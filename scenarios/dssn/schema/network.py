@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from dssn.schema.base import Count, Flag, Id, Model, Number, Positive, Text
+from dssn.schema.base import Count, Flag, Id, Model, Number, Positive, Short, Text
 from dssn.schema.quantities import Duration, Length, Rate
 
 __all__ = [
@@ -219,7 +219,7 @@ class Routing(Model):
 class Network(Model):
     """Sites, carrier planes, access lines and routing."""
 
-    topology: Annotated[Topology, BeforeValidator(_named)]
+    topology: Annotated[Topology, Short(_named, ({"enum": ["china"]},))]
     """The map: ``china``, a generator, a file or an explicit list."""
     planes: Annotated[dict[Technology, Plane], Field(min_length=1)]
     """Technology to plane; each is laid over every span of the topology."""

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from dssn.schema.base import BY_SHAPE, MAPPING, VALUE, Flag, Id, Level, Model, Positive, Text
+from dssn.schema.base import (
+    BY_SHAPE,
+    MAPPING,
+    VALUE,
+    WORD,
+    WORDS,
+    Flag,
+    Id,
+    Level,
+    Model,
+    Positive,
+    Short,
+    Text,
+)
 from dssn.schema.errors import FORM, MISSING, choice, error
 from dssn.schema.network import Access
 from dssn.schema.quantities import Amount, Duration, Money, Share, Size
@@ -54,7 +67,7 @@ def _engine_or_all(value: str) -> str:
 Engines = Annotated[tuple[Annotated[str, AfterValidator(_engine)], ...], Field(max_length=100)]
 Images = Annotated[
     tuple[Annotated[str, AfterValidator(_engine_or_all)], ...],
-    BeforeValidator(_all_or_listed),
+    Short(_all_or_listed, (WORD,)),
     Field(max_length=100),
 ]
 
@@ -123,9 +136,9 @@ class _NodeCommon(Model):
     """``dsn`` provider, ``drn`` consumer, ``pool`` compute, ``tee_pool`` enclaves, ``relay``, ..."""
     form: Form | None = None
     """Product form; default by role (``rack``; pools ``cloud``; TEE pools ``tee_box``)."""
-    access: Annotated[tuple[Access, ...], BeforeValidator(_listed), Field(max_length=7)] = ()
+    access: Annotated[tuple[Access, ...], Short(_listed, item=True), Field(max_length=7)] = ()
     """Access line or lines; default: the network's for the role."""
-    tee: Annotated[TeeSpec, BeforeValidator(_tee)] | None = None
+    tee: Annotated[TeeSpec, Short(_tee, (WORD,))] | None = None
     """Trusted execution environment: a profile name, or a profile with limits."""
     engines: Engines = ()
     """Engines installed; empty: all that fit."""
@@ -173,7 +186,7 @@ class NodeGroup(_NodeCommon):
     """How many in all; or give ``per_site``."""
     per_site: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = None
     """How many at each site."""
-    sites: Annotated[SiteSelector, BeforeValidator(_sites)] = SiteSelector()
+    sites: Annotated[SiteSelector, Short(_sites, (WORD, WORDS))] = SiteSelector()
     """``all``, a list of sites, or ``{kind: hub}``, ``{province: ...}``, ``{region: ...}``."""
     weight: Literal["uniform", "population", "gdp"] = "uniform"
     """How ``count`` is spread over the sites."""

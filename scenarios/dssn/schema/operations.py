@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from dssn.schema.base import Flag, Id, Level, Model, Number, Positive, Text
+from dssn.schema.base import WORD, Flag, Id, Level, Model, Number, Positive, Short, Text
 from dssn.schema.errors import ITEMS, MISSING, REFUSED, choice, error
 from dssn.schema.nodes import DeliveryForm
 from dssn.schema.quantities import Duration, Money, RandomDuration, Share, Size, parse_value
@@ -115,6 +117,15 @@ class PolicyUse(Model):
                 return {"use": value["use"], "options": {**options, **beside}}
         return value
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema with both short forms."""
+        long = handler.resolve_ref_schema(handler(schema))
+        long.pop("additionalProperties", None)
+        return {"anyOf": [WORD, long], "description": long.get("description", "")}
+
 
 class Policies(Model):
     """Who decides: a registered policy, ``module:object``, or ``{use: ..., options}``."""
@@ -153,7 +164,7 @@ class Fault(Model):
     """Links: those of this shared-risk group."""
     role: Ids | None = None
     """Nodes: those of these roles."""
-    at: Annotated[tuple[Duration, ...], BeforeValidator(_times), Field(max_length=10_000)] = ()
+    at: Annotated[tuple[Duration, ...], Short(_times, (WORD,)), Field(max_length=10_000)] = ()
     """Times, or give ``mtbf``."""
     mtbf: RandomDuration | None = None
     """Time between failures of each target; failures are drawn when the plan is made."""

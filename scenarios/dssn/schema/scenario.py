@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from dssn.schema.base import JsonSchema, Model, Text
+from dssn.schema.base import WORD, JsonSchema, Model, Short, Text
 from dssn.schema.network import Network
 from dssn.schema.nodes import AssetEntry, NodeEntry, Party
 from dssn.schema.operations import Compliance, Fault, Objective, Policies, PriorityClass, Run, Service, Tariff
@@ -25,7 +25,7 @@ class Scenario(Model):
     """One line for lists and reports."""
     question: Text = ""
     """What the run shall answer; the report opens with it."""
-    import_: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(default=(), alias="import")
+    import_: Annotated[tuple[str, ...], Short(_as_list, (WORD,))] = Field(default=(), alias="import")
     """Presets and other files, merged below this one in the order given."""
     network: Network
     """Sites, carrier planes, access lines and routing."""

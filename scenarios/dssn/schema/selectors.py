@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from dssn.schema.base import Id, Level, Model, Positive
+from dssn.schema.base import WORD, WORDS, Id, Level, Model, Positive, Short
 
 __all__ = [
     "AssetChoice",
@@ -29,7 +29,7 @@ def _as_list(value: Any) -> Any:
 
 SiteKind = Literal["province_capital", "hub", "cluster", "city", "pop", "cross_border"]
 #: One id or a list of ids.
-Ids = Annotated[tuple[Id, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=100_000)]
+Ids = Annotated[tuple[Id, ...], Short(_as_list, (WORD,)), Field(min_length=1, max_length=100_000)]
 
 
 def _as_levels(value: Any) -> Any:
@@ -47,7 +47,7 @@ class SiteSelector(Model):
 
     ids: Ids | None = None
     """These sites."""
-    kind: Annotated[tuple[SiteKind, ...], BeforeValidator(_as_list)] | None = None
+    kind: Annotated[tuple[SiteKind, ...], Short(_as_list, (WORD,))] | None = None
     """Sites of these kinds."""
     province: Ids | None = None
     """Sites in these provinces."""
@@ -100,7 +100,9 @@ class AssetChoice(Weighting):
     """These assets."""
     sector: Ids | None = None
     """Assets of these sectors."""
-    level: Annotated[tuple[Level, ...], BeforeValidator(_as_levels), Field(min_length=1)] | None = None
+    level: (
+        Annotated[tuple[Level, ...], Short(_as_levels, ({"type": "integer"},)), Field(min_length=1)] | None
+    ) = None
     """Assets of these sensitivity levels."""
     node: Ids | None = None
     """Assets of these nodes."""
@@ -113,8 +115,8 @@ class AssetChoice(Weighting):
 
 
 #: ``[a, b]`` or ``{role: drn}``, with weights.
-ConsumerChoice = Annotated[NodeChoice, BeforeValidator(_as_ids)]
+ConsumerChoice = Annotated[NodeChoice, Short(_as_ids, (WORD, WORDS))]
 #: ``[a, b]`` or ``{sector: health}``, with weights.
-AssetSelector = Annotated[AssetChoice, BeforeValidator(_as_ids)]
+AssetSelector = Annotated[AssetChoice, Short(_as_ids, (WORD, WORDS))]
 #: ``[a, b]`` or ``{role: pool}``.
-Place = Annotated[NodeSelector, BeforeValidator(_as_ids)]
+Place = Annotated[NodeSelector, Short(_as_ids, (WORD, WORDS))]

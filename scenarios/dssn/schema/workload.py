@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from dssn.schema.base import BY_SHAPE, LIST, VALUE, Flag, Id, Model, Number, Positive, Text
+from dssn.schema.base import BY_SHAPE, LIST, VALUE, WORD, Flag, Id, Model, Number, Positive, Short, Text
 from dssn.schema.errors import ITEMS, MISSING, REFUSED, error
 from dssn.schema.jobs import Job
 from dssn.schema.network import Technology
@@ -120,6 +120,11 @@ class Renewal(_Window):
     """Time between two orders."""
 
 
+def _column(value: Any) -> Any:
+    """Take a name as short for ``{column: name}``."""
+    return {"column": value} if isinstance(value, str) else value
+
+
 class TimeColumn(Model):
     """Where a trace has its times."""
 
@@ -161,11 +166,9 @@ class Trace(_Window):
     kind: Literal["trace"]
     file: Text
     """Path: absolute, or relative to the scenario file or the library."""
-    time: Annotated[TimeColumn, BeforeValidator(lambda v: {"column": v} if isinstance(v, str) else v)]
+    time: Annotated[TimeColumn, Short(_column, (WORD,))]
     """Column of times; the first order comes at ``start``."""
-    sizes: dict[
-        Id, Annotated[SizeColumn, BeforeValidator(lambda v: {"column": v} if isinstance(v, str) else v)]
-    ] = Field(default_factory=dict)
+    sizes: dict[Id, Annotated[SizeColumn, Short(_column, (WORD,))]] = Field(default_factory=dict)
     """Job parameter (``rows``, ``size``, ``calls``, ...) to column."""
     classes: ClassColumn | None = None
     """Column of priority classes."""
@@ -203,7 +206,7 @@ def _one_step(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
-Steps = Annotated[tuple[Job, ...], BeforeValidator(_one_step), Field(min_length=1, max_length=50)]
+Steps = Annotated[tuple[Job, ...], Short(_one_step, item=True), Field(min_length=1, max_length=50)]
 
 
 class Stream(Model):
