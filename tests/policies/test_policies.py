@@ -1,9 +1,11 @@
 import doctest
 import importlib
 import math
+import re
 import sys
 import types
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -425,3 +427,15 @@ def test_examples_in_docstrings(module):
     result = doctest.testmod(importlib.import_module(f"dssn_models.{module}"))
     assert result.attempted > 0
     assert result.failed == 0
+
+
+def test_the_example_of_the_docs_conforms(monkeypatch):
+    text = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    module = types.ModuleType("greenest")
+    monkeypatch.setitem(sys.modules, "greenest", module)
+    exec(compile(code, "docs/policies.md", "exec"), vars(module))  # the page is ours
+    report = check_policy(resolve(PolicyPlan("placement", "greenest:Greenest", {"spare": 8})))
+    assert report.cases == 200
+    for kind, name in SHIPPED:
+        assert f"`{name}`" in text, f"{kind} {name} is not on the page"
