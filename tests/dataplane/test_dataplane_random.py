@@ -7,10 +7,11 @@ from fractions import Fraction as Q
 
 import pytest
 import simpy
+from slow_plane import SlowFlow, SlowPlane, SlowSlice
+
 from dssn_models.plan import LinkPlan, NetworkPlan
 from dssn_sim.dataplane import DataPlane, DeviceCapacity
 from dssn_sim.dataplane.audit import audit
-from slow_plane import SlowFlow, SlowPlane, SlowSlice
 
 TIMES = [0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0]
 
@@ -170,7 +171,10 @@ def compare(seed, wide):
     for x in range(links):
         # what a stalled flow has moved is known to 16 digits of its size
         sizes = sum(a.amount * a.scale for a in acts.values() if 2 * x in a.route)
-        assert use[2 * x].bytes * 8 == pytest.approx(float(slow.moved[x]), rel=1e-9, abs=1e-12 * sizes), (seed, x)
+        assert use[2 * x].bytes * 8 == pytest.approx(float(slow.moved[x]), rel=1e-9, abs=1e-12 * sizes), (
+            seed,
+            x,
+        )
         assert use[2 * x].peak <= 1 + 1e-9
     for d, total in enumerate(fast.device_use()):
         assert total.core_s == pytest.approx(float(slow.moved[links + d]), rel=1e-9), (seed, d)

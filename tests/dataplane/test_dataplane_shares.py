@@ -6,10 +6,11 @@ from fractions import Fraction as Q
 
 import numpy as np
 import pytest
-from dssn_sim.dataplane.batch import run_flows, solve_static
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_plane import fill
+
+from dssn_sim.dataplane.batch import run_flows, solve_static
 
 
 def test_single_bottleneck_is_shared_equally():

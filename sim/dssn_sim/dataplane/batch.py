@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dssn_sim.dataplane.events import next_end, rate_of, run_batch, set_capacity, settle, start_flow
+from dssn_sim.dataplane.events import (
+    next_end,
+    rate_of,
+    run_batch,
+    set_capacity,
+    settle,
+    start_flow,
+)
 from dssn_sim.dataplane.groups import rehash
 from dssn_sim.dataplane.layout import State, grow_flows, new_state
 
@@ -25,7 +32,7 @@ def larger(state: State, flows: int, legs: int) -> State:
     old = state.table
     grown = grow_flows(state, flows, legs)
     if grown.table is not old:
-        rehash(grown)
+        rehash(grown.mem)
     return grown
 
 
@@ -33,7 +40,7 @@ def _state(capacities: Sequence[float] | Floats, layers: int, flows: int, legs: 
     state = new_state(len(capacities), layers=layers, flows=flows, legs=legs)
     for link, c in enumerate(capacities):
         c = min(float(c), UNBOUNDED_BPS)
-        set_capacity(state, link, c, c, -1, 0.0)
+        set_capacity(state.mem, link, c, c, -1, 0.0)
     return state
 
 
@@ -70,9 +77,20 @@ def solve_static(
         layer = levels.index(priorities[i]) if priorities else 0
         weight = float(weights[i]) if weights else 1.0
         cap = float(caps[i]) if caps else inf
-        rows.append(start_flow(state, np.asarray(route, np.int64), 1.0, weight, cap, 0.0, layer, 0.0))
-    settle(state, 0.0)
-    return np.array([rate_of(state, f) for f in rows])
+        rows.append(
+            start_flow(
+                state.mem,
+                np.asarray(route, np.int64),
+                1.0,
+                weight,
+                cap,
+                0.0,
+                layer,
+                0.0,
+            )
+        )
+    settle(state.mem, 0.0)
+    return np.array([rate_of(state.mem, f) for f in rows])
 
 
 def run_flows(
@@ -124,8 +142,8 @@ def run_flows(
     id_of = np.full(64, -1, np.int64)
     p = 0
     while True:
-        p = run_batch(state, begin, size, w, cap, offset, flat, order, id_of, finish, p)
-        if p >= n and next_end(state) == inf:
+        p = run_batch(state.mem, begin, size, w, cap, offset, flat, order, id_of, finish, p)
+        if p >= n and next_end(state.mem) == inf:
             break
         state = larger(state, 2 * len(state.flows), 2 * len(state.legs))
         more = np.full(len(state.flows), -1, np.int64)

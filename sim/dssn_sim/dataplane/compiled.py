@@ -12,9 +12,9 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["cache_folder", "jit", "warm_up"]
+__all__ = ["cache_folder", "inner", "jit", "warm_up"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -39,13 +39,27 @@ def cache_folder() -> Path:
     return Path(tempfile.gettempdir())
 
 
-def jit(function: F) -> F:
-    """Compile with numba on first use and keep the result on disk."""
+def _numba() -> Any:
     import numba
 
+    return numba
+
+
+def jit(function: F) -> F:
+    """Compile an entry (called from Python) on first use and keep the result on disk."""
+    numba = _numba()
     if not os.environ.get("NUMBA_CACHE_DIR") and not numba.config.CACHE_DIR:
         numba.config.CACHE_DIR = str(cache_folder())
     compiled: F = numba.njit(cache=True, error_model="numpy")(function)
+    return compiled
+
+
+def inner(function: F) -> F:
+    """Compile a function that only compiled code calls: no wrappers, no reference counts."""
+    numba = _numba()
+    compiled: F = numba.njit(error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)(
+        function
+    )
     return compiled
 
 

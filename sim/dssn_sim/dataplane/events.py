@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-any-return"
 """What happens to the solver: flows start and end, capacities change, time passes.
 
 Operations only mark what they touch; :func:`settle` solves once for all that happened at one
@@ -9,7 +10,7 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-from dssn_sim.dataplane.compiled import jit
+from dssn_sim.dataplane.compiled import inner, jit
 from dssn_sim.dataplane.fill import EPS, enlist, solve_layer
 from dssn_sim.dataplane.groups import (
     advance,
@@ -18,12 +19,28 @@ from dssn_sim.dataplane.groups import (
     release_from_cap,
     remaining,
     set_time_key,
-    settle_timed,
     take,
     two_sum_error,
 )
 from dssn_sim.dataplane.heaps import ph_insert, ph_remove
-from dssn_sim.dataplane.layout import State
+from dssn_sim.dataplane.memory import (
+    DIRTY,
+    DLINKS,
+    ENDED,
+    ENDS,
+    FLOWS,
+    FREE_LEGS,
+    LEGS,
+    LINKS,
+    MARKS,
+    MISC,
+    NODE_OF,
+    NODES,
+    ORDER,
+    THEAP,
+    TKEY,
+    TOUCHED,
+)
 
 __all__ = [
     "end_due",
@@ -44,59 +61,65 @@ __all__ = [
 # ------------------------------------------------------------------ marking
 
 
-@jit
-def _dirty_node(S: State, n: int) -> None:
-    misc = S.misc[0]
-    if S.nodes[n].dirty != misc.dirty_stamp:
-        S.nodes[n].dirty = misc.dirty_stamp
-        S.dirty[misc.n_dirty] = n
+@inner
+def _dirty_node(mem: int, n: int) -> None:
+    misc = MISC(mem)[0]
+    nodes, dirty = NODES(mem), DIRTY(mem)
+    if nodes[n].dirty != misc.dirty_stamp:
+        nodes[n].dirty = misc.dirty_stamp
+        dirty[misc.n_dirty] = n
         misc.n_dirty += 1
 
 
-@jit
-def _dirty_link(S: State, link: int) -> None:
-    misc = S.misc[0]
-    if S.links[link].dirty != misc.dirty_stamp:
-        S.links[link].dirty = misc.dirty_stamp
-        S.dlinks[misc.n_dlinks] = link
+@inner
+def _dirty_link(mem: int, link: int) -> None:
+    misc = MISC(mem)[0]
+    links, dlinks = LINKS(mem), DLINKS(mem)
+    if links[link].dirty != misc.dirty_stamp:
+        links[link].dirty = misc.dirty_stamp
+        dlinks[misc.n_dlinks] = link
         misc.n_dlinks += 1
 
 
-@jit
-def _touch(S: State, link: int) -> None:
-    misc = S.misc[0]
-    if S.links[link].touched != misc.dirty_stamp:
-        S.links[link].touched = misc.dirty_stamp
-        S.touched[misc.n_touched] = link
+@inner
+def _touch(mem: int, link: int) -> None:
+    misc = MISC(mem)[0]
+    links, touched = LINKS(mem), TOUCHED(mem)
+    if links[link].touched != misc.dirty_stamp:
+        links[link].touched = misc.dirty_stamp
+        touched[misc.n_touched] = link
         misc.n_touched += 1
 
 
-@jit
-def _node_cap(S: State, layer: int, link: int) -> float:
+@inner
+def _node_cap(mem: int, layer: int, link: int) -> float:
     """Return what the layers above leave of a link; a rest below rounding is nothing."""
-    row = S.links[link]
+    misc = MISC(mem)[0]
+    links, nodes, node_of, order = LINKS(mem), NODES(mem), NODE_OF(mem), ORDER(mem)
+    row = links[link]
     c = row.cap - (row.base + row.basec)
-    for j in range(S.misc[0].n_layers):
-        k = S.order[j]
+    for j in range(misc.n_layers):
+        k = order[j]
         if k == layer:
             break
-        n = S.node_of[k, link]
+        n = node_of[k * misc.stride + link]
         if n >= 0:
-            c -= S.nodes[n].sum
+            c -= nodes[n].sum
     if c <= 8.0 * EPS * row.cap:
         return 0.0
     return c
 
 
-@jit
-def _node(S: State, layer: int, link: int) -> int:
-    n = S.node_of[layer, link]
+@inner
+def _node(mem: int, layer: int, link: int) -> int:
+    misc = MISC(mem)[0]
+    nodes, node_of = NODES(mem), NODE_OF(mem)
+    n = node_of[layer * misc.stride + link]
     if n < 0:
-        misc = S.misc[0]
         n = misc.n_nodes
         misc.n_nodes += 1
-        S.node_of[layer, link] = n
-        node = S.nodes[n]
+        node_of[layer * misc.stride + link] = n
+        node = nodes[n]
         node.link = link
         node.layer = layer
         node.glist = -1
@@ -105,23 +128,24 @@ def _node(S: State, layer: int, link: int) -> int:
         node.kroot = -1
         node.croot = -1
         node.own = -1
-        node.cap = _node_cap(S, layer, link)
+        node.cap = _node_cap(mem, layer, link)
     return n
 
 
 # ------------------------------------------------------------------ flows
 
 
-@jit
-def _enter(S: State, f: int, now: float) -> None:
+@inner
+def _enter(mem: int, f: int, now: float) -> None:
     """Give a flow whose row and legs are set its first place; the fill corrects it."""
-    flow = S.flows[f]
+    nodes, flows, legs = NODES(mem), FLOWS(mem), LEGS(mem)
+    flow = flows[f]
     best = -1
     share = inf
     for leg in range(flow.r0, flow.r0 + flow.rn):
-        n = S.legs[leg].node
-        _dirty_node(S, n)
-        node = S.nodes[n]
+        n = legs[leg].node
+        _dirty_node(mem, n)
+        node = nodes[n]
         if node.gsize > 0:
             s = node.lam * node.gsize / (node.gsize + 1.0)
         else:
@@ -130,70 +154,81 @@ def _enter(S: State, f: int, now: float) -> None:
             share = s
             best = n
     if flow.cap / flow.w <= share:
-        hold_at_cap(S, f, flow.rem, now)
+        hold_at_cap(mem, f, flow.rem, now)
     else:
-        advance(S, best, now)
-        put(S, f, best, flow.rem)
+        advance(mem, best, now)
+        put(mem, f, best, flow.rem)
 
 
-@jit
-def _leave(S: State, f: int, now: float) -> float:
+@inner
+def _leave(mem: int, f: int, now: float) -> float:
     """Take a flow out of its group or off its cap; return what is left to move."""
-    flow = S.flows[f]
+    misc = MISC(mem)[0]
+    flows, legs, ends = FLOWS(mem), LEGS(mem), ENDS(mem)
+    flow = flows[f]
     if flow.timed:
-        left = remaining(S, f, now)
+        left = remaining(mem, f, now)
     else:
         left = 0.0
     for leg in range(flow.r0, flow.r0 + flow.rn):
-        _dirty_node(S, S.legs[leg].node)
+        _dirty_node(mem, legs[leg].node)
     if flow.bott >= 0:
-        advance(S, flow.bott, now)
-        taken = take(S, f)
+        advance(mem, flow.bott, now)
+        taken = take(mem, f)
         if not flow.timed:
             left = taken
     else:
-        release_from_cap(S, f, now)
+        release_from_cap(mem, f, now)
     if flow.g > 0.0:
-        S.misc[0].troot = ph_remove(S.ends, S.misc[0].troot, f)
+        misc.troot = ph_remove(ends, misc.troot, f)
     flow.timed = 0
     return left
 
 
-@jit
-def _add_base(S: State, f: int, g: float) -> None:
-    flow = S.flows[f]
+@inner
+def _add_base(mem: int, f: int, g: float) -> None:
+    links, nodes, flows, legs = LINKS(mem), NODES(mem), FLOWS(mem), LEGS(mem)
+    flow = flows[f]
     for leg in range(flow.r0, flow.r0 + flow.rn):
-        link = S.nodes[S.legs[leg].node].link
-        row = S.links[link]
+        link = nodes[legs[leg].node].link
+        row = links[link]
         s = row.base + g
         row.basec += two_sum_error(row.base, g, s)
         row.base = s
-        _dirty_link(S, link)
+        _dirty_link(mem, link)
 
 
 @jit
 def start_flow(
-    S: State, route: Any, size: float, w: float, cap: float, g: float, layer: int, now: float
+    mem: int,
+    route: Any,
+    size: float,
+    w: float,
+    cap: float,
+    g: float,
+    layer: int,
+    now: float,
 ) -> int:
     """Start a flow over ``route`` (one link at least); return its row.
 
     ``cap`` is its highest rate, ``g`` the guaranteed part of it (already granted).
     """
-    misc = S.misc[0]
+    misc = MISC(mem)[0]
+    flows, legs, free_legs = FLOWS(mem), LEGS(mem), FREE_LEGS(mem)
     f = misc.free_flow
     if f >= 0:
-        misc.free_flow = S.flows[f].free
+        misc.free_flow = flows[f].free
     else:
         f = misc.top_flow
         misc.top_flow += 1
     rn = len(route)
-    r0 = S.free_legs[rn]
+    r0 = free_legs[rn]
     if r0 >= 0:
-        S.free_legs[rn] = S.legs[r0].next
+        free_legs[rn] = legs[r0].next
     else:
         r0 = misc.top_leg
         misc.top_leg += rn
-    flow = S.flows[f]
+    flow = flows[f]
     flow.r0 = r0
     flow.rn = rn
     flow.w = w
@@ -208,45 +243,48 @@ def start_flow(
     flow.on = -1
     flow.op = -1
     for i in range(rn):
-        leg = S.legs[r0 + i]
+        leg = legs[r0 + i]
         leg.flow = f
-        leg.node = _node(S, layer, route[i])
+        leg.node = _node(mem, layer, route[i])
         leg.pair = -1
         leg.next = -1
         leg.prev = -1
     if g > 0.0:
-        _guarded(S, f, now)
-        _add_base(S, f, g)
+        _guarded(mem, f, now)
+        _add_base(mem, f, g)
     misc.active += 1
-    _enter(S, f, now)
+    _enter(mem, f, now)
     return f
 
 
-@jit
-def _guarded(S: State, f: int, now: float) -> None:
+@inner
+def _guarded(mem: int, f: int, now: float) -> None:
     """Keep a flow with a guaranteed part by time."""
-    flow = S.flows[f]
+    misc = MISC(mem)[0]
+    flows, ends = FLOWS(mem), ENDS(mem)
+    flow = flows[f]
     flow.timed = 1
     flow.t0 = now
     flow.rate = 0.0
-    S.misc[0].troot = ph_insert(S.ends, S.misc[0].troot, f, inf)
+    misc.troot = ph_insert(ends, misc.troot, f, inf)
 
 
 @jit
-def stop_flow(S: State, f: int, now: float, ended: bool) -> float:
+def stop_flow(mem: int, f: int, now: float, ended: bool) -> float:
     """Remove a flow and free its row; return what was left to move (nothing, if it ended)."""
-    misc = S.misc[0]
-    flow = S.flows[f]
-    left = _leave(S, f, now)
+    misc = MISC(mem)[0]
+    flows, legs, free_legs = FLOWS(mem), LEGS(mem), FREE_LEGS(mem)
+    flow = flows[f]
+    left = _leave(mem, f, now)
     if ended:
         left = 0.0
-    _count(S, f, left)
+    _count(mem, f, left)
     if flow.g > 0.0:
-        _add_base(S, f, -flow.g)
+        _add_base(mem, f, -flow.g)
     for leg in range(flow.r0, flow.r0 + flow.rn):
-        S.legs[leg].flow = -1
-    S.legs[flow.r0].next = S.free_legs[flow.rn]
-    S.free_legs[flow.rn] = flow.r0
+        legs[leg].flow = -1
+    legs[flow.r0].next = free_legs[flow.rn]
+    free_legs[flow.rn] = flow.r0
     flow.bott = -2
     flow.free = misc.free_flow
     misc.free_flow = f
@@ -255,38 +293,41 @@ def stop_flow(S: State, f: int, now: float, ended: bool) -> float:
 
 
 @jit
-def set_guarantee(S: State, f: int, g: float, now: float) -> None:
+def set_guarantee(mem: int, f: int, g: float, now: float) -> None:
     """Change the guaranteed part of a running flow."""
-    flow = S.flows[f]
+    flows = FLOWS(mem)
+    flow = flows[f]
     if g == flow.g:
         return
-    flow.rem = _leave(S, f, now)
+    flow.rem = _leave(mem, f, now)
     if flow.g > 0.0:
-        _add_base(S, f, -flow.g)
+        _add_base(mem, f, -flow.g)
     flow.cap = max(flow.cap + flow.g - g, 0.0)
     flow.g = g
     if g > 0.0:
-        _guarded(S, f, now)
-        _add_base(S, f, g)
-    _enter(S, f, now)
+        _guarded(mem, f, now)
+        _add_base(mem, f, g)
+    _enter(mem, f, now)
 
 
 @jit
-def rate_of(S: State, f: int) -> float:
+def rate_of(mem: int, f: int) -> float:
     """Return the present rate of a flow (after :func:`settle`)."""
-    flow = S.flows[f]
+    nodes, flows = NODES(mem), FLOWS(mem)
+    flow = flows[f]
     if flow.timed:
         return flow.rate
-    return flow.w * S.nodes[flow.bott].lam
+    return flow.w * nodes[flow.bott].lam
 
 
 # ------------------------------------------------------------------ capacities and totals
 
 
-@jit
-def integrate(S: State, link: int, now: float) -> None:
+@inner
+def integrate(mem: int, link: int, now: float) -> None:
     """Bring the totals of a link up to ``now``."""
-    row = S.links[link]
+    links = LINKS(mem)
+    row = links[link]
     dt = now - row.tl
     row.tl = now
     load = row.load + (row.vl + row.vlc)
@@ -298,175 +339,191 @@ def integrate(S: State, link: int, now: float) -> None:
             row.busy = s
 
 
-@jit
-def _count(S: State, f: int, left: float) -> None:
+@inner
+def _count(mem: int, f: int, left: float) -> None:
     """Add what a flow has moved to the totals of its links.
 
     Counted by flow and not by rate times time, so that what went in is what came out.
     """
-    flow = S.flows[f]
+    links, nodes, flows, legs = LINKS(mem), NODES(mem), FLOWS(mem), LEGS(mem)
+    flow = flows[f]
     d = (flow.size - left) - flow.counted
     flow.counted = flow.size - left
     for leg in range(flow.r0, flow.r0 + flow.rn):
-        link = S.nodes[S.legs[leg].node].link
-        if S.links[link].parent >= 0:
-            link = S.links[link].parent
-        row = S.links[link]
+        link = nodes[legs[leg].node].link
+        if links[link].parent >= 0:
+            link = links[link].parent
+        row = links[link]
         s = row.bits + d
         row.bitsc += two_sum_error(row.bits, d, s)
         row.bits = s
 
 
 @jit
-def integrate_all(S: State, now: float) -> None:
+def integrate_all(mem: int, now: float) -> None:
     """Bring the totals of all links up to ``now``."""
-    for link in range(len(S.links)):
-        integrate(S, link, now)
-    for f in range(S.misc[0].top_flow):
-        if S.flows[f].bott >= -1:
-            _count(S, f, remaining(S, f, now))
+    misc = MISC(mem)[0]
+    flows = FLOWS(mem)
+    for link in range(misc.n_links):
+        integrate(mem, link, now)
+    for f in range(misc.top_flow):
+        if flows[f].bott >= -1:
+            _count(mem, f, remaining(mem, f, now))
 
 
 @jit
-def set_capacity(S: State, link: int, cap: float, phys: float, parent: int, now: float) -> None:
+def set_capacity(mem: int, link: int, cap: float, phys: float, parent: int, now: float) -> None:
     """Set what flows may use of a link, and its physical rate."""
-    integrate(S, link, now)
-    row = S.links[link]
+    links = LINKS(mem)
+    integrate(mem, link, now)
+    row = links[link]
     row.cap = cap
     row.phys = phys
     row.parent = parent
-    _dirty_link(S, link)
+    _dirty_link(mem, link)
 
 
 @jit
-def move_reservation(S: State, link: int, parent: int, now: float) -> None:
+def move_reservation(mem: int, link: int, parent: int, now: float) -> None:
     """Make link ``link`` a hard share of ``parent`` (or release it with -1)."""
-    integrate(S, link, now)
-    S.links[link].parent = parent
+    links = LINKS(mem)
+    integrate(mem, link, now)
+    links[link].parent = parent
 
 
-@jit
-def _new_load(S: State, link: int, now: float) -> None:
-    row = S.links[link]
-    integrate(S, link, now)
+@inner
+def _new_load(mem: int, link: int, now: float) -> None:
+    misc = MISC(mem)[0]
+    links, nodes, node_of = LINKS(mem), NODES(mem), NODE_OF(mem)
+    row = links[link]
+    integrate(mem, link, now)
     load = row.base + row.basec
-    for layer in range(S.misc[0].n_layers):
-        n = S.node_of[layer, link]
+    for layer in range(misc.n_layers):
+        n = node_of[layer * misc.stride + link]
         if n >= 0:
-            load += S.nodes[n].sum
+            load += nodes[n].sum
     if row.parent >= 0:
-        integrate(S, row.parent, now)
-        up = S.links[row.parent]
+        integrate(mem, row.parent, now)
+        up = links[row.parent]
         d = load - row.load
         s = up.vl + d
         up.vlc += two_sum_error(up.vl, d, s)
         up.vl = s
-        _touch(S, row.parent)
+        _touch(mem, row.parent)
     row.load = load
 
 
-@jit
-def _peaks(S: State) -> None:
+@inner
+def _peaks(mem: int) -> None:
     """Note the greatest use of the links touched, once all their loads are new."""
-    for i in range(S.misc[0].n_touched):
-        row = S.links[S.touched[i]]
+    misc = MISC(mem)[0]
+    links, touched = LINKS(mem), TOUCHED(mem)
+    for i in range(misc.n_touched):
+        row = links[touched[i]]
         if row.phys > 0.0:
             row.peak = max(row.peak, (row.load + (row.vl + row.vlc)) / row.phys)
 
 
 @jit
-def settle(S: State, now: float) -> float:
+def settle(mem: int, now: float) -> float:
     """Solve once for everything that happened at ``now``; return the time of the next end."""
-    misc = S.misc[0]
+    misc = MISC(mem)[0]
+    nodes, node_of, order, marks, dirty = NODES(mem), NODE_OF(mem), ORDER(mem), MARKS(mem), DIRTY(mem)
+    dlinks, touched = DLINKS(mem), TOUCHED(mem)
     if misc.n_dirty == 0 and misc.n_dlinks == 0:
-        return next_end(S)
+        return next_end(mem)
     misc.solves += 1
     for j in range(misc.n_layers):
-        layer = S.order[j]
+        layer = order[j]
         misc.stamp += 1
         misc.mark_stamp += 1
         misc.n_group = 0
         misc.n_marks = 0
         for i in range(misc.n_dirty):
-            n = S.dirty[i]
-            if S.nodes[n].layer == layer:
-                enlist(S, n, now)
+            n = dirty[i]
+            if nodes[n].layer == layer:
+                enlist(mem, n, now)
         for i in range(misc.n_dlinks):
-            link = S.dlinks[i]
-            n = S.node_of[layer, link]
+            link = dlinks[i]
+            n = node_of[layer * misc.stride + link]
             if n >= 0:
-                S.nodes[n].cap = _node_cap(S, layer, link)
-                enlist(S, n, now)
+                nodes[n].cap = _node_cap(mem, layer, link)
+                enlist(mem, n, now)
         if misc.n_group == 0 and misc.n_marks == 0:
             continue
-        solve_layer(S, now)
+        solve_layer(mem, now)
         for i in range(misc.n_marks):
-            link = S.nodes[S.marks[i]].link
-            _touch(S, link)
+            link = nodes[marks[i]].link
+            _touch(mem, link)
             if j + 1 < misc.n_layers:
-                _dirty_link(S, link)
+                _dirty_link(mem, link)
     for i in range(misc.n_dlinks):
-        _touch(S, S.dlinks[i])
+        _touch(mem, dlinks[i])
     n = misc.n_touched  # parents of hard shares are added behind
     for i in range(n):
-        _new_load(S, S.touched[i], now)
-    _peaks(S)
+        _new_load(mem, touched[i], now)
+    _peaks(mem)
     misc.n_dirty = 0
     misc.n_dlinks = 0
     misc.n_touched = 0
     misc.dirty_stamp += 1
     misc.now = now
-    return next_end(S)
+    return next_end(mem)
 
 
 @jit
-def next_end(S: State) -> float:
+def next_end(mem: int) -> float:
     """Return the time of the next end (inf: none)."""
-    misc = S.misc[0]
+    misc = MISC(mem)[0]
+    ends, theap, tkey = ENDS(mem), THEAP(mem), TKEY(mem)
     t = inf
     if misc.nt > 0:
-        t = S.tkey[S.theap[0]]
-    if misc.troot >= 0 and S.ends[misc.troot].key < t:
-        t = S.ends[misc.troot].key
+        t = tkey[theap[0]]
+    if misc.troot >= 0 and ends[misc.troot].key < t:
+        t = ends[misc.troot].key
     return t
 
 
 @jit
-def end_due(S: State, now: float) -> int:
+def end_due(mem: int, now: float) -> int:
     """Remove all flows that end at ``now`` (within 4 units of the last digit); count in ``ended``."""
-    misc = S.misc[0]
+    misc = MISC(mem)[0]
+    nodes, ends, theap, tkey, flows = NODES(mem), ENDS(mem), THEAP(mem), TKEY(mem), FLOWS(mem)
+    ended = ENDED(mem)
     misc.n_ended = 0
     due = now + now * 8.9e-16
     while misc.nt > 0:
-        m = S.theap[0]
-        if S.tkey[m] > due:
+        m = theap[0]
+        if tkey[m] > due:
             break
-        node = S.nodes[m]
+        node = nodes[m]
         f = node.root
-        advance(S, m, now)
-        S.ended[misc.n_ended] = f
+        advance(mem, m, now)
+        ended[misc.n_ended] = f
         misc.n_ended += 1
-        stop_flow(S, f, now, True)
+        stop_flow(mem, f, now, True)
         f = node.root
         if f >= 0:
-            d = ((S.ends[f].key - node.V) - node.Vc) / node.lam
-            set_time_key(S, m, now + d if d > 0.0 else now)
+            d = (((ends[f].key - node.V) - node.Vc) + flows[f].keyc) / node.lam
+            set_time_key(mem, m, now + d if d > 0.0 else now)
         else:
-            set_time_key(S, m, inf)
-    while misc.troot >= 0 and S.ends[misc.troot].key <= due:
+            set_time_key(mem, m, inf)
+    while misc.troot >= 0 and ends[misc.troot].key <= due:
         f = misc.troot
-        S.ended[misc.n_ended] = f
+        ended[misc.n_ended] = f
         misc.n_ended += 1
-        stop_flow(S, f, now, True)
+        stop_flow(mem, f, now, True)
     return misc.n_ended
 
 
 @jit
-def reset_totals(S: State, now: float) -> None:
+def reset_totals(mem: int, now: float) -> None:
     """Forget the totals of all links."""
-    integrate_all(S, now)
-    for link in range(len(S.links)):
-        row = S.links[link]
+    misc = MISC(mem)[0]
+    links = LINKS(mem)
+    integrate_all(mem, now)
+    for link in range(misc.n_links):
+        row = links[link]
         row.tl = now
         row.bits = 0.0
         row.bitsc = 0.0
@@ -479,7 +536,7 @@ def reset_totals(S: State, now: float) -> None:
 
 @jit
 def run_batch(
-    S: State,
+    mem: int,
     start: Any,
     size: Any,
     w: Any,
@@ -495,10 +552,11 @@ def run_batch(
 
     Stops early when the tables are too small for the next flow (the caller grows them).
     """
-    misc = S.misc[0]
+    misc = MISC(mem)[0]
+    ended = ENDED(mem)
     n = len(order)
     p = first
-    t_end = settle(S, misc.now)
+    t_end = settle(mem, misc.now)
     while True:
         t = t_end
         if p < n and start[order[p]] < t:
@@ -506,15 +564,17 @@ def run_batch(
         if t == inf:
             return p
         if t_end <= t + t * 8.9e-16:
-            for i in range(end_due(S, t)):
-                finish[id_of[S.ended[i]]] = t
+            for i in range(end_due(mem, t)):
+                finish[id_of[ended[i]]] = t
         while p < n and start[order[p]] <= t:
             i = order[p]
             a = offset[i]
             b = offset[i + 1]
-            if misc.top_leg + (b - a) > len(S.legs) or (misc.free_flow < 0 and misc.top_flow >= len(S.flows)):
+            if misc.top_leg + (b - a) > misc.size_legs or (
+                misc.free_flow < 0 and misc.top_flow >= misc.size_flows
+            ):
                 misc.now = t
                 return p
-            id_of[start_flow(S, route[a:b], size[i], w[i], cap[i], 0.0, 0, t)] = i
+            id_of[start_flow(mem, route[a:b], size[i], w[i], cap[i], 0.0, 0, t)] = i
             p += 1
-        t_end = settle(S, t)
+        t_end = settle(mem, t)

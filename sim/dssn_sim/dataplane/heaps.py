@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dssn_sim.dataplane.compiled import jit
+from dssn_sim.dataplane.compiled import inner
 
 __all__ = ["bh_fix", "bh_push", "bh_remove", "ph_insert", "ph_remove"]
 
 
-@jit
+@inner
 def _meld(h: Any, a: int, b: int) -> int:
     if a < 0:
         return b
@@ -30,7 +30,7 @@ def _meld(h: Any, a: int, b: int) -> int:
     return a
 
 
-@jit
+@inner
 def ph_insert(h: Any, root: int, i: int, key: float) -> int:
     """Insert row ``i``; return the new root."""
     h[i].key = key
@@ -40,7 +40,7 @@ def ph_insert(h: Any, root: int, i: int, key: float) -> int:
     return _meld(h, root, i)
 
 
-@jit
+@inner
 def _merge_pairs(h: Any, first: int) -> int:
     a = first
     stack = -1
@@ -66,7 +66,7 @@ def _merge_pairs(h: Any, first: int) -> int:
     return root
 
 
-@jit
+@inner
 def ph_remove(h: Any, root: int, i: int) -> int:
     """Remove row ``i`` from the heap of ``root``; return the new root."""
     sub = _merge_pairs(h, h[i].child)
@@ -86,7 +86,7 @@ def ph_remove(h: Any, root: int, i: int) -> int:
     return _meld(h, root, sub)
 
 
-@jit
+@inner
 def _up(heap: Any, key: Any, pos: Any, i: int) -> None:
     x = heap[i]
     k = key[x]
@@ -102,7 +102,7 @@ def _up(heap: Any, key: Any, pos: Any, i: int) -> None:
     pos[x] = i
 
 
-@jit
+@inner
 def _down(heap: Any, key: Any, pos: Any, n: int, i: int) -> None:
     x = heap[i]
     k = key[x]
@@ -122,7 +122,7 @@ def _down(heap: Any, key: Any, pos: Any, n: int, i: int) -> None:
     pos[x] = i
 
 
-@jit
+@inner
 def bh_push(heap: Any, key: Any, pos: Any, n: int, x: int) -> int:
     """Insert ``x`` (its key is set); return the new size."""
     heap[n] = x
@@ -131,7 +131,7 @@ def bh_push(heap: Any, key: Any, pos: Any, n: int, x: int) -> int:
     return n + 1
 
 
-@jit
+@inner
 def bh_fix(heap: Any, key: Any, pos: Any, n: int, x: int) -> None:
     """Restore order after the key of ``x`` changed."""
     i = pos[x]
@@ -141,7 +141,7 @@ def bh_fix(heap: Any, key: Any, pos: Any, n: int, x: int) -> None:
         _down(heap, key, pos, n, i)
 
 
-@jit
+@inner
 def bh_remove(heap: Any, key: Any, pos: Any, n: int, x: int) -> int:
     """Remove ``x``; return the new size."""
     i = pos[x]

@@ -20,7 +20,10 @@ LINK = np.dtype(
     [
         ("cap", "f8"),  # what flows may use: physical rate minus hard reservations
         ("phys", "f8"),  # physical rate, for utilisation
-        ("base", "f8"),  # sum of guaranteed rates of flows on it (and its rounding error)
+        (
+            "base",
+            "f8",
+        ),  # sum of guaranteed rates of flows on it (and its rounding error)
         ("basec", "f8"),
         ("load", "f8"),  # present rate of its own flows
         ("vl", "f8"),  # present rate of flows in hard slices cut out of it
@@ -44,7 +47,10 @@ NODE = np.dtype(
         ("sum", "f8"),  # rate of all flows on it
         ("lam", "f8"),  # level of the group: rate per unit of weight
         ("nlam", "f8"),  # level found in the running fill
-        ("V", "f8"),  # the group's clock: bits moved per unit of weight (and rounding error)
+        (
+            "V",
+            "f8",
+        ),  # the group's clock: bits moved per unit of weight (and rounding error)
         ("Vc", "f8"),
         ("tV", "f8"),
         ("resid", "f8"),  # fill: rate left for flows not yet fixed
@@ -79,6 +85,7 @@ FLOW = np.dtype(
         ("t0", "f8"),
         ("rate", "f8"),
         ("size", "f8"),
+        ("keyc", "f8"),  # rounding error of its end key
         ("counted", "f8"),  # part of it already in the totals of its links
         ("r0", "i4"),  # first leg
         ("rn", "i4"),
@@ -92,7 +99,10 @@ FLOW = np.dtype(
     align=True,
 )
 # One flow on one link.
-LEG = np.dtype([("flow", "i4"), ("node", "i4"), ("pair", "i4"), ("next", "i4"), ("prev", "i4")], align=True)
+LEG = np.dtype(
+    [("flow", "i4"), ("node", "i4"), ("pair", "i4"), ("next", "i4"), ("prev", "i4")],
+    align=True,
+)
 # The flows of one group on one link.
 PAIR = np.dtype(
     [
@@ -113,6 +123,11 @@ HEAP = np.dtype([("key", "f8"), ("child", "i4"), ("next", "i4"), ("prev", "i4")]
 MISC = np.dtype(
     [
         ("now", "f8"),
+        ("n_links", "i8"),  # sizes of the tables
+        ("stride", "i8"),
+        ("size_flows", "i8"),
+        ("size_legs", "i8"),
+        ("mask", "i8"),
         ("troot", "i4"),  # heap of ends kept by time
         ("nt", "i4"),  # nodes in the time heap
         ("nf", "i4"),  # nodes in the fill heap
@@ -143,7 +158,7 @@ MISC = np.dtype(
 
 
 class State(NamedTuple):
-    """All arrays of one solver."""
+    """All arrays of one solver; compiled code finds them through ``mem``."""
 
     links: Any
     nodes: Any
@@ -170,6 +185,24 @@ class State(NamedTuple):
     ended: Any  # flows that ended
     free_legs: Any  # by length: first leg of a free block
     misc: Any
+    addresses: Any  # of the arrays above, in this order
+
+    @property
+    def mem(self) -> int:
+        """Address of the table of addresses: what compiled functions take."""
+        return int(self.addresses.ctypes.data)
+
+
+def _bind(state: State) -> State:
+    """Write down addresses and sizes after an array was made anew."""
+    for i, array in enumerate(state[:-1]):
+        state.addresses[i] = array.ctypes.data
+    misc = state.misc
+    misc["n_links"] = misc["stride"] = state.node_of.shape[1]
+    misc["size_flows"] = len(state.flows)
+    misc["size_legs"] = len(state.legs)
+    misc["mask"] = len(state.table) - 1
+    return state
 
 
 def _zeros(dtype: np.dtype[Any], n: int) -> Any:
@@ -205,7 +238,7 @@ def new_state(n_links: int, *, layers: int = 1, flows: int = 64, legs: int = 256
         size *= 2
     i4 = np.dtype("i4")
     f8 = np.dtype("f8")
-    return State(
+    state = State(
         links=links,
         nodes=_zeros(NODE, n),
         flows=_zeros(FLOW, flows),
@@ -231,7 +264,9 @@ def new_state(n_links: int, *, layers: int = 1, flows: int = 64, legs: int = 256
         ended=_zeros(i4, flows),
         free_legs=np.full(MAX_ROUTE + 1, -1, i4),
         misc=misc,
+        addresses=np.zeros(len(State._fields) - 1, np.int64),
     )
+    return _bind(state)
 
 
 def grow_links(state: State, n_links: int, layers: int) -> State:
@@ -245,22 +280,24 @@ def grow_links(state: State, n_links: int, layers: int) -> State:
     _init_links(links, old_links)
     order = np.arange(layers, dtype=np.dtype("i4"))
     order[: len(state.order)] = state.order
-    return state._replace(
-        links=links,
-        nodes=_larger(state.nodes, n),
-        fheap=_larger(state.fheap, n),
-        fkey=_larger(state.fkey, n),
-        fpos=_larger(state.fpos, n, -1),
-        theap=_larger(state.theap, n),
-        tkey=_larger(state.tkey, n),
-        tpos=_larger(state.tpos, n, -1),
-        node_of=node_of,
-        order=order,
-        group=_larger(state.group, n),
-        marks=_larger(state.marks, n),
-        dirty=_larger(state.dirty, n),
-        dlinks=_larger(state.dlinks, n_links),
-        touched=_larger(state.touched, n_links),
+    return _bind(
+        state._replace(
+            links=links,
+            nodes=_larger(state.nodes, n),
+            fheap=_larger(state.fheap, n),
+            fkey=_larger(state.fkey, n),
+            fpos=_larger(state.fpos, n, -1),
+            theap=_larger(state.theap, n),
+            tkey=_larger(state.tkey, n),
+            tpos=_larger(state.tpos, n, -1),
+            node_of=node_of,
+            order=order,
+            group=_larger(state.group, n),
+            marks=_larger(state.marks, n),
+            dirty=_larger(state.dirty, n),
+            dlinks=_larger(state.dlinks, n_links),
+            touched=_larger(state.touched, n_links),
+        )
     )
 
 
@@ -276,13 +313,15 @@ def grow_flows(state: State, flows: int, legs: int) -> State:
         while size < 3 * legs:
             size *= 2
         table = _zeros(np.dtype("i4"), size)
-    return state._replace(
-        flows=_larger(state.flows, flows),
-        ends=_larger(state.ends, flows),
-        caps=_larger(state.caps, flows),
-        ended=_larger(state.ended, flows),
-        legs=_larger(state.legs, legs),
-        pairs=_larger(state.pairs, legs),
-        tops=_larger(state.tops, legs),
-        table=table,
+    return _bind(
+        state._replace(
+            flows=_larger(state.flows, flows),
+            ends=_larger(state.ends, flows),
+            caps=_larger(state.caps, flows),
+            ended=_larger(state.ended, flows),
+            legs=_larger(state.legs, legs),
+            pairs=_larger(state.pairs, legs),
+            tops=_larger(state.tops, legs),
+            table=table,
+        )
     )

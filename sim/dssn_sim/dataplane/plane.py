@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import simpy
-from dssn_models.plan import NetworkPlan
+from numpy.typing import NDArray
 
+from dssn_models.plan import NetworkPlan
 from dssn_sim.dataplane.api import DeviceCapacity, DeviceUse, LinkUse, Outcome
 from dssn_sim.dataplane.layout import MAX_ROUTE, grow_links, new_state
 from dssn_sim.dataplane.slices import Slice, guarantees
@@ -62,7 +63,10 @@ class DataPlane:
     """
 
     def __init__(
-        self, env: simpy.Environment, network: NetworkPlan, devices: Sequence[DeviceCapacity]
+        self,
+        env: simpy.Environment,
+        network: NetworkPlan,
+        devices: Sequence[DeviceCapacity],
     ) -> None:
         from dssn_sim.dataplane import batch, events  # numba arrives here
 
@@ -81,13 +85,14 @@ class DataPlane:
             if link.shared:
                 self._canon[2 * i + 1] = 2 * i
         self._state = new_state(links + len(self._devices), flows=256, legs=2048)
+        self._mem = self._state.mem  # stays the same when tables grow
         self._state.misc["n_layers"] = 0
         self._n_resources = links + len(self._devices)
         now = env.now
         for i, rate in enumerate(self._rate):
-            events.set_capacity(self._state, i, float(rate), float(rate), -1, now)
+            events.set_capacity(self._mem, i, float(rate), float(rate), -1, now)
         for i, device in enumerate(self._devices):
-            events.set_capacity(self._state, links + i, device.cores, device.cores, -1, now)
+            events.set_capacity(self._mem, links + i, device.cores, device.cores, -1, now)
         self._layers: dict[int, int] = {}
         self._acts: list[Activity | None] = [None] * len(self._state.flows)
         self._active = 0
@@ -133,11 +138,20 @@ class DataPlane:
         if not weight > 0.0:
             raise ValueError(f"weight must be positive, not {weight}")
         act = self._new(
-            wire_bytes, 8.0, latency_s, tuple([self._canon[x] for x in links]), -1, weight, cap_bps
+            wire_bytes,
+            8.0,
+            latency_s,
+            tuple([self._canon[x] for x in links]),
+            -1,
+            weight,
+            cap_bps,
         )
         act.slice_id = slice_id if slice_id in self._slices else -1
         if not act.route or wire_bytes <= 0.0:
-            self._arrive(act, Outcome(self.env.now, self.env.now + latency_s, max(wire_bytes, 0.0)))
+            self._arrive(
+                act,
+                Outcome(self.env.now, self.env.now + latency_s, max(wire_bytes, 0.0)),
+            )
             return act
         if len(act.route) > MAX_ROUTE:
             raise ValueError(f"a route has at most {MAX_ROUTE} links, not {len(act.route)}")
@@ -151,7 +165,13 @@ class DataPlane:
         return act
 
     def execute(
-        self, device: int, work_core_s: float, *, max_cores: float, min_share: float = 0.0, priority: int = 0
+        self,
+        device: int,
+        work_core_s: float,
+        *,
+        max_cores: float,
+        min_share: float = 0.0,
+        priority: int = 0,
     ) -> Activity:
         """Start work (reference core-seconds) using at most ``max_cores``."""
         speed = self._devices[device].core_speed
@@ -160,6 +180,7 @@ class DataPlane:
         if work_core_s <= 0.0:
             self._arrive(act, Outcome(self.env.now, self.env.now, 0.0))
             return act
+        self._finish_due()
         act.layer = self._layer(priority)
         act.floor = min(min_share, max_cores)
         if act.floor > 0.0:
@@ -171,8 +192,9 @@ class DataPlane:
 
     def cancel(self, event: Activity, reason: str) -> Outcome:
         """End a running activity now; its event fires with this reason and the part done."""
+        self._finish_due()
         if event.slot >= 0:
-            left = self._k.stop_flow(self._state, event.slot, self.env.now, False)
+            left = self._k.stop_flow(self._mem, event.slot, self.env.now, False)
             self._forget(event)
             self._touch()
             done = max(event.amount - left / event.scale, 0.0)
@@ -180,8 +202,8 @@ class DataPlane:
             event.carrier = None  # the pending arrival finds that it is no longer awaited
             done = event.amount
         else:
-            outcome: Outcome = event.value
-            return outcome
+            assert isinstance(event.value, Outcome)
+            return event.value
         outcome = Outcome(event.start_s, self.env.now, done, reason)
         event.succeed(outcome)
         return outcome
@@ -194,6 +216,7 @@ class DataPlane:
         for x in route:
             if self._reserved[x] + rate_bps > self._rate[x] * (1.0 + 1e-12):
                 return -1
+        self._finish_due()
         number = self._next_slice
         self._next_slice += 1
         held = Slice(number, route, rate_bps, hard)
@@ -210,6 +233,7 @@ class DataPlane:
 
     def close_slice(self, slice_id: int) -> None:
         """Give the reserved rate back; its flows go on as best effort."""
+        self._finish_due()
         held = self._slices.pop(slice_id, None)
         if held is None:
             return
@@ -219,11 +243,11 @@ class DataPlane:
         for act in moving:
             act.slice_id = -1
             if held.hard:
-                left = self._k.stop_flow(self._state, act.slot, now, False)
+                left = self._k.stop_flow(self._mem, act.slot, now, False)
                 self._unslot(act)
                 self._begin(act, left)
             else:
-                self._k.set_guarantee(self._state, act.slot, 0.0, now)
+                self._k.set_guarantee(self._mem, act.slot, 0.0, now)
         for x in held.links:
             self._integrate_reserved(x)
             self._slices_on[x].discard(slice_id)
@@ -235,12 +259,13 @@ class DataPlane:
             if moving:
                 self._settle()  # the shares must be empty before they are used again
             for cut in held.cuts.values():
-                self._k.move_reservation(self._state, cut, -1, now)
+                self._k.move_reservation(self._mem, cut, -1, now)
                 self._free_cuts.append(cut)
         self._touch()
 
     def set_link_rate(self, link: int, rate_bps: float) -> None:
         """Change the capacity of a directed link (0: down)."""
+        self._finish_due()
         x = self._canon[link]
         self._integrate_reserved(x)
         self._rate[x] = min(rate_bps, _UNBOUNDED)
@@ -248,9 +273,10 @@ class DataPlane:
 
     def set_device(self, device: int, cores: float) -> None:
         """Change the cores of a device (0: down; running work stops until it is back)."""
+        self._finish_due()
         self._cores[device] = cores
         row = self._first_device + device
-        self._k.set_capacity(self._state, row, cores, cores, -1, self.env.now)
+        self._k.set_capacity(self._mem, row, cores, cores, -1, self.env.now)
         self._scale_floors(device)
         self._touch()
 
@@ -261,12 +287,15 @@ class DataPlane:
         self._settle()
         x = self._canon[link]
         row = self._state.links[x]
-        return max(float(self._rate[x]) - float(row["load"]) - float(row["vl"]) - float(row["vlc"]), 0.0)
+        return max(
+            float(self._rate[x]) - float(row["load"]) - float(row["vl"]) - float(row["vlc"]),
+            0.0,
+        )
 
     def rate(self, event: Activity) -> float:
         """Return the present rate of an activity (bit/s or cores); 0 if it is not moving."""
         self._settle()
-        return float(self._k.rate_of(self._state, event.slot)) if event.slot >= 0 else 0.0
+        return float(self._k.rate_of(self._mem, event.slot)) if event.slot >= 0 else 0.0
 
     def flows_on(self, link: int) -> Sequence[Activity]:
         """Return the events of the flows that cross a directed link, oldest first."""
@@ -284,7 +313,7 @@ class DataPlane:
     def link_use(self) -> Sequence[LinkUse]:
         """Return totals per directed link up to now (a shared medium counts at its 2i)."""
         self._settle()
-        self._k.integrate_all(self._state, self.env.now)
+        self._k.integrate_all(self._mem, self.env.now)
         rows = self._state.links
         out = []
         for x in range(self._n_links):
@@ -303,7 +332,7 @@ class DataPlane:
     def device_use(self) -> Sequence[DeviceUse]:
         """Return totals per device up to now."""
         self._settle()
-        self._k.integrate_all(self._state, self.env.now)
+        self._k.integrate_all(self._mem, self.env.now)
         rows = self._state.links[self._first_device : self._first_device + len(self._devices)]
         total = (rows["bits"] + rows["bitsc"]).tolist()
         return [DeviceUse(core_s=t, busy_s=t) for t in total]
@@ -311,15 +340,18 @@ class DataPlane:
     def busy_integrals(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return busy seconds per directed link and busy core-seconds per device up to now, for sampling."""
         self._settle()
-        self._k.integrate_all(self._state, self.env.now)
+        self._k.integrate_all(self._mem, self.env.now)
         rows = self._state.links
-        links, devices = rows[: self._n_links], rows[self._first_device : self._first_device + len(self._devices)]
+        links, devices = (
+            rows[: self._n_links],
+            rows[self._first_device : self._first_device + len(self._devices)],
+        )
         return links["busy"] + links["busyc"], devices["bits"] + devices["bitsc"]
 
     def reset_use(self) -> None:
         """Forget totals (end of warm-up)."""
         self._settle()
-        self._k.reset_totals(self._state, self.env.now)
+        self._k.reset_totals(self._mem, self.env.now)
         self._reserved_acc[:] = 0.0
         self._reserved_at[:] = self.env.now
 
@@ -378,7 +410,16 @@ class DataPlane:
                 legs *= 2
             self._state = state = self._larger(state, flows, legs)
             self._acts.extend([None] * (flows - len(self._acts)))
-        slot = self._k.start_flow(state, array, size, act.weight, act.cap, guarantee, act.layer, self.env.now)
+        slot = self._k.start_flow(
+            self._mem,
+            array,
+            size,
+            act.weight,
+            act.cap,
+            guarantee,
+            act.layer,
+            self.env.now,
+        )
         act.slot = slot
         self._acts[slot] = act
         self._touch()
@@ -438,7 +479,7 @@ class DataPlane:
         event._value = None
         assert event.callbacks is not None
         event.callbacks.append(callback)
-        self.env.schedule(event, priority, delay)
+        self.env.schedule(event, simpy.events.EventPriority(priority), delay)
         return event
 
     def _on_flush(self, _event: simpy.Event) -> None:
@@ -448,11 +489,12 @@ class DataPlane:
     def _settle(self) -> None:
         if not self._dirty:
             return
+        self._finish_due()
         for number in sorted(self._soft_dirty):
             self._share_slice(self._slices[number])
         self._soft_dirty.clear()
         self._dirty = False
-        self._next = self._k.settle(self._state, self.env.now)
+        self._next = self._k.settle(self._mem, self.env.now)
         self._arm()
 
     def _arm(self) -> None:
@@ -466,22 +508,24 @@ class DataPlane:
             return  # a later completion overtook this wake-up
         self._armed = None
         self._armed_at = inf
+        if not self._finish_due():
+            self._arm()
+
+    def _finish_due(self) -> bool:
+        """Complete what ends now; called before anything else changes at this time."""
         now = self.env.now
         if self._next > now + now * _DUE:
-            self._arm()
-            return
-        state = self._state
-        n = self._k.end_due(state, now)
+            return False
         self._next = inf
-        self._touch()
-        ended = [self._acts[slot] for slot in state.ended[:n].tolist()]
+        n = self._k.end_due(self._mem, now)
+        ended = [act for slot in self._state.ended[:n].tolist() if (act := self._acts[slot]) is not None]
         for act in ended:
-            assert act is not None
             self._unslot(act)
         for act in ended:
-            assert act is not None
             self._forget(act)
             self._arrive(act, Outcome(act.start_s, now + act.latency_s, act.amount))
+        self._touch()
+        return True
 
     # ------------------------------------------------------------------ inside: tables
 
@@ -528,9 +572,9 @@ class DataPlane:
         rest = max(rate - float(self._reserved_hard[x]) * factor, 0.0)
         if rest <= 1e-12 * rate:
             rest = 0.0
-        self._k.set_capacity(self._state, x, rest, rate, -1, now)
+        self._k.set_capacity(self._mem, x, rest, rate, -1, now)
         for number, cut in self._cuts.get(x, {}).items():
-            self._k.set_capacity(self._state, cut, self._slices[number].rate_bps * factor, rate, x, now)
+            self._k.set_capacity(self._mem, cut, self._slices[number].rate_bps * factor, rate, x, now)
         for number in self._slices_on.get(x, ()):
             if number in self._slices and not self._slices[number].hard:
                 self._soft_dirty.add(number)
@@ -544,7 +588,7 @@ class DataPlane:
         # first those that give, then those that take: the sum never exceeds the link
         now = self.env.now
         for act, part in sorted(zip(flows, parts, strict=True), key=lambda ap: ap[1]):
-            self._k.set_guarantee(self._state, act.slot, part, now)
+            self._k.set_guarantee(self._mem, act.slot, part, now)
 
     def _scale_floors(self, device: int) -> None:
         """Scale the guaranteed shares of a device down when its cores no longer suffice."""
@@ -555,7 +599,7 @@ class DataPlane:
         self._factor[device] = factor
         for act in self._floored[device].values():
             if act.slot >= 0:
-                self._k.set_guarantee(self._state, act.slot, act.floor * factor, self.env.now)
+                self._k.set_guarantee(self._mem, act.slot, act.floor * factor, self.env.now)
 
     def _integrate_reserved(self, x: int) -> None:
         now = self.env.now
