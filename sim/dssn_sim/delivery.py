@@ -12,17 +12,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import simpy
-from dssn_models.market.billing import bill_delivery
-from dssn_models.market.orders import Order
 
 from dssn_models.engines.registry import REGISTRY
+from dssn_models.market.billing import bill_delivery
+from dssn_models.market.orders import Order
 from dssn_models.market.states import MACHINES, check_transition
 from dssn_models.plan import JobStepPlan
-from dssn_models.policies.api import ChooseTechnology, JobFacts, RefuseOrder, TechnologyView, View
+from dssn_models.policies.api import JobFacts, RefuseOrder, View
 from dssn_models.trust.compliance import ReviewFacts, human_verdict, review
 from dssn_sim.errors import Failure, Refusal, StopError
 from dssn_sim.fork import fork
 from dssn_sim.job import Job
+from dssn_sim.netorder import order_network, release_slices
 
 if TYPE_CHECKING:
     from dssn_models.network.routing import Route
@@ -145,7 +146,7 @@ class Delivery:
         except StopError as stop:
             state = self._stopped(stop)
         finally:
-            self._release_slices()
+            release_slices(self)
         self._finish(state)
 
     def _life(self) -> Process:
@@ -153,7 +154,7 @@ class Delivery:
         yield from self.phase("catalogue", self.call("dsp.access", "catalogue"))
         yield from self.phase("negotiation", self._negotiate())
         yield from self.phase("review", self._review())
-        yield from self.phase("network_order", self._network_order())
+        yield from self.phase("network_order", order_network(self))
         self.state("job", "Initialized")
         self.state("job", "Pending")
         yield from self._chain()
@@ -202,7 +203,7 @@ class Delivery:
         for node in (self.order.consumer, *self.order.providers):
             if node in world.revoked:
                 raise Refusal("trust.certificate", node)
-        self._note("order", self.order.consumer)
+        self.note("order", self.order.consumer)
         yield from self.call("dsp.delivery", "order")
         self.state("order", "inProgress")
 
@@ -228,7 +229,7 @@ class Delivery:
             if far > 0:
                 yield world.env.timeout(far / 2)
             self.state("negotiation", state)
-        self._note("contract", ",".join(self.order.assets))
+        self.note("contract", ",".join(self.order.assets))
 
     def _review(self) -> Process:
         order, plan = self.order, self.world.plan
@@ -260,86 +261,7 @@ class Delivery:
             person = human_verdict(self.world.rules, rng)
             if person.outcome == "refuse":
                 raise Refusal(person.reason, person.clause)
-        self._note("review", verdict.outcome)
-
-    # ------------------------------------------------------------ network order
-
-    def _network_order(self) -> Process:
-        """Choose the carrier service and, where a rate is ordered, open slices to every provider."""
-        net, world = self.order.stream.net, self.world
-        began = world.env.now
-        rate, isolation = net.rate_bps, net.isolation
-        if self.technology is None and "technology" in world.policies:
-            rate, isolation = self._choose_technology(rate, isolation)
-        if rate is None or isolation == "none":
-            return
-        yield from self.call("dsp.scheduling", "network_order")
-        setup = 0.0
-        for provider in self.order.providers:
-            for a, b in ((provider, self.order.consumer), (self.order.consumer, provider)):
-                route = world.route(a, b, self.technology)
-                if route is None:
-                    raise Refusal("network.no_route", f"{a} -> {b} over {self.technology}")
-                if net.max_delay_s is not None and route.delay_s > net.max_delay_s:
-                    raise Refusal(
-                        "capacity.network", f"delay {route.delay_s * 1e3:.2f} ms over {self.technology}"
-                    )
-                ident = world.dp.open_slice(route.links, rate, hard=isolation == "hard")
-                if ident < 0:
-                    raise Refusal("capacity.network", f"no room for the slice {a} -> {b}")
-                self.slices[a, b] = (ident, route)
-                setup = max([setup, *(world.plan.network.links[r // 2].setup_s for r in route.links)])
-                self.slice_rows.append(
-                    (
-                        self.index,
-                        self.technology or "",
-                        isolation,
-                        rate,
-                        began,
-                        len(route.links),
-                        route.delay_s,
-                    )
-                )
-        yield world.env.timeout(setup)
-        self.opened_s = world.env.now
-        self._note("network", f"{self.technology} {isolation}")
-
-    def _choose_technology(self, rate: float | None, isolation: str) -> tuple[float | None, str]:
-        world, order = self.world, self.order
-        views = []
-        for name in world.router.technologies(order.consumer, order.providers[0]):
-            route = world.route(order.consumer, order.providers[0], name)
-            if route is None:
-                continue
-            links = [world.plan.network.links[r // 2] for r in route.links]
-            core = [link for link in links if not link.access] or links
-            views.append(
-                TechnologyView(
-                    name, route.delay_s, min((world.telemetry.link_free(r) for r in route.links), default=math.inf),
-                    route.price, core[0].isolation if core else "none", max((x.setup_s for x in links), default=0.0),
-                    route.loss, math.prod(x.availability for x in links),
-                )
-            )  # fmt: skip
-        if not views:
-            if order.consumer == order.providers[0]:
-                return rate, isolation
-            raise Refusal("network.no_route", f"{order.consumer} - {order.providers[0]}")
-        view = View(
-            technologies=views,
-            in_flight=world.in_flight,
-            state_age_s=world.telemetry.age_s,
-            options={"isolation": isolation, "rate_bps": rate},
-        )
-        decision = world.decide("technology", view, self.index, len(views))
-        if isinstance(decision, RefuseOrder):
-            raise Refusal(decision.reason, "technology policy")
-        if isinstance(decision, ChooseTechnology):
-            self.technology = decision.technology
-            return (
-                decision.rate_bps if decision.rate_bps is not None else rate,
-                decision.isolation or isolation,
-            )
-        return rate, isolation
+        self.note("review", verdict.outcome)
 
     # ------------------------------------------------------------ the chain of engines
 
@@ -387,9 +309,10 @@ class Delivery:
             raise Failure("quality.defect", ",".join(order.assets))
         yield from self.call("dsp.delivery", "deliver")
         self.state("transfer", "COMPLETED")
-        self._note("receipt", f"{self.result_bytes:.0f}")
+        self.note("receipt", f"{self.result_bytes:.0f}")
 
-    def _note(self, event: str, facts: str) -> None:
+    def note(self, event: str, facts: str) -> None:
+        """Keep an event for the evidence."""
         self.evidence.append((event, facts))
 
     def _prove(self) -> Process:
@@ -430,16 +353,6 @@ class Delivery:
             yield from self.call("dsp.scheduling", "release")
         self.state("order", "completed")
 
-    def _release_slices(self) -> None:
-        for ident, _route in self.slices.values():
-            self.world.dp.close_slice(ident)
-        self.slices.clear()
-        now = self.world.env.now
-        for index, technology, isolation, rate, opened, hops, delay in self.slice_rows:
-            self.world.rec.rows["slices"].append(
-                (index, technology, isolation, rate, opened, now, hops, delay)
-            )
-
     # ------------------------------------------------------------ rows
 
     def _finish(self, state: str) -> None:
@@ -451,7 +364,8 @@ class Delivery:
         world.rec.rows["orders"].append(
             (
                 self.index, order.stream.id, self.cls.id, order.arrived_s, order.consumer, ",".join(order.providers),
-                ",".join(order.assets), order.channel, order.stream.exchange or "", order.level, state, self.reason, now, deadline,
+                ",".join(order.assets), order.channel, order.stream.exchange or "", order.level, state,
+                self.reason, now, deadline,
             )
         )  # fmt: skip
         if self.control_bytes > 0:
@@ -476,7 +390,8 @@ class Delivery:
             (
                 self.index, order.stream.id, self.cls.id, self.steps[-1].engine, order.channel, order.arrived_s, done, result,
                 self.opened_s - order.arrived_s, self.settled_s - order.arrived_s if order.stream.exchange else math.nan,
-                self.job_ended_s - self.job_began_s, self.queue_s, self.wire_bytes, self.payload_bytes, self.core_s, self.raw_exposed,
+                self.job_ended_s - self.job_began_s, self.queue_s, self.wire_bytes, self.payload_bytes,
+                self.core_s, self.raw_exposed,
                 self.result_bytes, cost, billed, self.attempts, hit, state, self.reason,
                 self.consumer.site, first.site, self.run_site,
             )

@@ -110,7 +110,8 @@ class Job:
             world.enclave_used[node.id] -= size
             tee = node.tee
             world.rec.rows["enclaves"].append(
-                (self.delivery.index, node.id, tee.profile if tee else "", size, began, world.env.now, paged, self.delivery.attest_s)
+                (self.delivery.index, node.id, tee.profile if tee else "", size, began, world.env.now, paged,
+                 self.delivery.attest_s)
             )  # fmt: skip
         self.enclaves.clear()
         for ident, work in self.promised:

@@ -27,6 +27,7 @@ from dssn_sim.dataplane.api import DeviceCapacity
 from dssn_sim.errors import Failure, Refusal
 from dssn_sim.images import Images
 from dssn_sim.ledger import Ledger
+from dssn_sim.netorder import Offers
 from dssn_sim.recorder import Recorder
 from dssn_sim.station import Station
 from dssn_sim.telemetry import Telemetry
@@ -64,7 +65,7 @@ class World:
         self.dp = DataPlane(
             self.env, plan.network, [DeviceCapacity(n.id, n.cores, n.core_speed) for n in plan.nodes]
         )
-        self.allocator = Allocator({n.id: (n.cores, n.memory_bytes) for n in plan.nodes})
+        self.allocator: Allocator[int] = Allocator({n.id: (n.cores, n.memory_bytes) for n in plan.nodes})
         self.requests: dict[int, tuple[simpy.Event, Needs]] = {}
         self._next_request = 0
         self.stations: dict[str, Station] = {}
@@ -91,6 +92,7 @@ class World:
         self.telemetry = Telemetry(self)
         self.channels = Channels(self)
         self.images = Images(self)
+        self.offers = Offers(self)
         self.in_flight = 0
         self.waiting = 0
         self.done = 0
@@ -283,7 +285,8 @@ class World:
         )  # fmt: skip
         order.wire_bytes += wire_total
         order.payload_bytes += payload
-        order.price_cny += wire_total * self._byte_price(route)
+        if route is not None:
+            order.price_cny += wire_total * self._byte_price(route)
         return wire_total
 
     def _ideal(self, route: Route, wire: float) -> tuple[float, str, str]:
@@ -378,7 +381,8 @@ class World:
             choice = type(decision).__name__ if not hasattr(decision, "route") else str(decision.route)
         if kind != "queueing":
             self.rec.rows["decisions"].append(
-                (self.env.now, order, kind, self.policy_name.get(kind, ""), str(choice), getattr(decision, "reason", ""), candidates)
+                (self.env.now, order, kind, self.policy_name.get(kind, ""), str(choice),
+                 getattr(decision, "reason", ""), candidates)
             )  # fmt: skip
         return decision
 

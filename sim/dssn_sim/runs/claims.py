@@ -23,9 +23,9 @@ def claim(path: Path, *, resume: bool, overwrite: bool) -> IO[str]:
     """Make the folder ours, or say why it cannot be."""
     if path.exists() and not path.is_dir():
         raise RunError(f"{path}: is a file; the output of a run is a folder")
-    existing = path.is_dir() and any(p.name != ".lock" for p in path.iterdir())
-    is_run = (path / "run.json").is_file()
-    if existing and not is_run:
+    existing = (path / "run.json").is_file()
+    # A run killed in its first moments leaves files of ours without a card.
+    if not existing and path.is_dir() and not all(_ours(p.name) for p in path.iterdir()):
         raise RunError(f"{path}: is not empty and holds no run; choose another folder")
     if existing and not resume and not overwrite:
         raise RunError(f"{path}: holds a run already; resume it, overwrite it or choose another folder")
@@ -40,6 +40,10 @@ def claim(path: Path, *, resume: bool, overwrite: bool) -> IO[str]:
         lock.close()
         raise RunError(f"{path}: another process is running into this folder") from error
     return lock
+
+
+def _ours(name: str) -> bool:
+    return name in _OURS or (name.startswith(".") and name.endswith((".tmp", ".old")))
 
 
 def check_same(path: Path, digest: str, seed: int, scenario_hash: str, facts: dict[str, str]) -> None:

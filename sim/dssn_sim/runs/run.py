@@ -139,6 +139,8 @@ def run_plan(
     except KeyboardInterrupt:
         close(job, "interrupted")
         raise
+    except OSError as error:
+        raise RunError(f"{job.path}: cannot be written ({error.strerror or error})") from error
     except BaseException:
         close(job, "failed")
         raise

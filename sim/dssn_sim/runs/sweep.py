@@ -215,9 +215,9 @@ def _claim(path: Path, points: Sequence[Point], base: str, *, resume: bool, over
             raise RunError(f"{path}: holds a sweep already; resume it, overwrite it or choose another folder")
         if resume and ids[: len(before)] != before:
             raise RunError(f"{path}: was swept with another design; resume needs the same points first")
-    elif path.is_dir() and any(path.iterdir()):
+    elif path.is_dir() and not all(p.name.startswith(".sweep.json.") for p in path.iterdir()):
         raise RunError(f"{path}: is not empty and holds no sweep; choose another folder")
-    (path / "points").mkdir(parents=True, exist_ok=True)
+    path.mkdir(parents=True, exist_ok=True)
     (path / "index.parquet").unlink(missing_ok=True)
     write_json(
         card,
