@@ -8,6 +8,7 @@ from dssn_sim.runs import run_plan
 from dssn_sim.truth.equality import differences
 
 
+@pytest.mark.slow
 @pytest.mark.req("TB-02", "TB-03", "TB-08")
 def test_metro_same_bytes_with_two_workers_and_every_number_explained(tmp_path):
     loaded = load_scenario("metro", sets=["run.horizon=30 min", "run.warmup=5 min", "run.replications=2"])

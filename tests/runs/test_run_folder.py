@@ -102,7 +102,9 @@ def test_folders_that_are_no_run_say_so(tmp_path, folder):
 @pytest.mark.req("TB-02")
 def test_same_bytes_twice_with_two_workers_and_with_an_executor(tmp_path, folder):
     twice = run(tmp_path / "b")
-    two = run(tmp_path / "c", workers=2)
+    events = []
+    two = run(tmp_path / "c", workers=2, progress=events.append)
+    assert sorted(e.replication for e in events if e.state == "finished") == [0, 1, 2]
     with ThreadPoolExecutor(2) as executor:
         handed = run(tmp_path / "d", executor=executor)
     for other in (twice, two, handed):
@@ -127,6 +129,27 @@ def test_an_existing_run_is_not_overwritten_by_accident(tmp_path):
     with pytest.raises(RunError, match="not empty and holds no run"):
         run(tmp_path / "other", overwrite=True)
     assert (tmp_path / "other" / "thesis.tex").read_text() == "precious"
+
+
+def test_a_run_killed_before_its_card_was_written_can_start_again(tmp_path):
+    (tmp_path / "a" / "replications").mkdir(parents=True)
+    (tmp_path / "a" / ".lock").touch()
+    (tmp_path / "a" / ".run.json.17.tmp").write_text("{")
+    assert run(tmp_path / "a", replications=1, resume=True).state == "completed"
+    assert not (tmp_path / "a" / ".run.json.17.tmp").exists()
+
+
+def test_a_disk_that_refuses_is_a_plain_error(tmp_path, monkeypatch):
+    from dssn_sim.runs import run as module
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "publish_folder", full)
+    with pytest.raises(RunError, match="No space left"):
+        run(tmp_path / "a", replications=1)
+    monkeypatch.undo()
+    assert RunFolder.open(tmp_path / "a").state == "running"  # as after a kill: resume it
 
 
 def test_resume_computes_only_what_is_missing(tmp_path, monkeypatch):
@@ -261,11 +284,10 @@ def test_table_selection(tmp_path):
 
 
 def test_progress_tells_of_every_replication(tmp_path):
-    for workers in (1, 2):
-        events = []
-        run(tmp_path / f"w{workers}", workers=workers, progress=events.append)
-        assert sorted(e.replication for e in events if e.state == "finished") == [0, 1, 2]
-        assert all(0 <= e.share <= 1 for e in events)
+    events = []
+    run(tmp_path / "w1", progress=events.append)
+    assert sorted(e.replication for e in events if e.state == "finished") == [0, 1, 2]
+    assert all(0 <= e.share <= 1 for e in events)
     events = []
     run(tmp_path / "w1", resume=True, progress=events.append)
     assert [e.state for e in events] == ["skipped"] * 3
@@ -304,3 +326,32 @@ def test_merge_keeps_large_tables_in_row_groups(tmp_path):
     file = pq.ParquetFile(tmp_path / "all.parquet")
     assert file.metadata.num_rows == 2 * rows
     assert file.metadata.num_row_groups == 4
+
+
+def _children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads the process table of Linux")
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
+def test_no_worker_outlives_the_run(tmp_path, kind):
+    script = tmp_path / "script.py"
+    script.write_text(KILLED)
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(out), "2"],
+        env={**os.environ, "FAKE_SLEEP_S": "60"},
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 40
+    while not (out / "replications" / "0000" / "done.json").is_file() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    workers = _children(process.pid)
+    assert len(workers) >= 2
+    process.send_signal(kind)
+    process.wait(timeout=20)
+    if kind == signal.SIGINT:
+        assert RunFolder.open(out).state == "interrupted"
+    while any(Path(f"/proc/{w}").is_dir() for w in workers) and time.monotonic() < deadline + 20:
+        time.sleep(0.05)
+    assert not [w for w in workers if Path(f"/proc/{w}").is_dir()]
