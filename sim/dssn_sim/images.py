@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from dssn_models.engines.api import EngineImage
+from dssn_models.nodes.images import ImageCache
 from dssn_models.plan import NodePlan
 
 if TYPE_CHECKING:
@@ -15,13 +15,13 @@ __all__ = ["Images"]
 
 
 class Images:
-    """Image caches of all nodes (least recently used goes first) and the pulls under way."""
+    """Image caches of all nodes (the least recently used image goes first) and the pulls under way."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.cache: dict[str, OrderedDict[str, float]] = {
-            n.id: OrderedDict((name, 0.0) for name in n.preloaded) for n in world.plan.nodes
-        }
+        self.cache = {n.id: ImageCache(n.cache_bytes) for n in world.plan.nodes}
+        for node in world.plan.nodes:
+            self.cache[node.id].preload(node.preloaded, {})
         self.pulling: dict[tuple[str, str], Any] = {}
         self.cold = dict.fromkeys(self.cache, 0)
         self.warm = dict.fromkeys(self.cache, 0)
@@ -33,22 +33,18 @@ class Images:
         Two jobs that want one image on one node share the pull.
         """
         world, held = self.world, self.cache[node.id]
-        cold = False
         key = (node.id, image.name)
-        while image.name not in held:
-            under_way = self.pulling.get(key)
-            if under_way is not None:
-                yield under_way
-                continue
-            cold = True
+        while key in self.pulling:
+            yield self.pulling[key]
+        cold = not held.use(image.name)
+        if cold:
             self.pulling[key] = done = world.env.event()
             try:
                 yield from self._pull(order, node, image)
-                self._keep(node, image)
+                held.put(image.name, image.bytes)
             finally:
                 del self.pulling[key]
                 done.succeed()
-        held.move_to_end(image.name)
         counter = self.cold if cold else self.warm
         counter[node.id] += 1
         if image.start_s > 0:
@@ -63,9 +59,3 @@ class Images:
             yield from world.move(order, registry.site, node.id, image.bytes, "image")
         if image.verify_s_per_byte > 0:
             yield world.env.timeout(image.bytes * image.verify_s_per_byte / node.core_speed)
-
-    def _keep(self, node: NodePlan, image: EngineImage) -> None:
-        held = self.cache[node.id]
-        held[image.name] = image.bytes
-        while sum(held.values()) > node.cache_bytes and len(held) > 1:
-            held.popitem(last=False)
