@@ -135,8 +135,9 @@ def nearest(word: str, candidates: Iterable[str], cutoff: float = 0.6) -> str:
         return folded[key] if folded[key] != word else ""
     if len(names) > 500:  # keep the look-up quick in large networks: same first letter only
         folded = {k: n for k, n in folded.items() if k[:1] == key[:1]}
-    close = difflib.get_close_matches(key, list(folded)[:5000], n=1, cutoff=cutoff)
-    return folded[close[0]] if close else ""
+    close = difflib.get_close_matches(key, list(folded)[:5000], n=3, cutoff=cutoff)
+    swapped = [c for c in close if sorted(c) == sorted(key)]  # the same letters in another order come first
+    return folded[(swapped or close)[0]] if close else ""
 
 
 def shorten(value: object, limit: int = 60) -> str:

@@ -111,7 +111,26 @@ def _variant(
             compile_plan(loaded)
         except CompileError as err:
             raws += err.problems
-    return problems + _located(raws, loaded.places())
+    return problems + _located(_without_followers(raws), loaded.places())
+
+
+def _without_followers(raws: Sequence[RawProblem]) -> list[RawProblem]:
+    """Return the problems that stand by themselves.
+
+    Where sites, nodes or assets could not be made, selectors find nothing and objectives have nothing to
+    measure; to say so too would only hide the cause.
+    """
+    unmade = any(
+        r.code == "E304"
+        or (r.code in ("E301", "E310") and r.loc[:1] in (("nodes",), ("assets",), ("network",)))
+        for r in raws
+    )
+    errors = any(r.code.startswith("E") for r in raws)
+    return [
+        r
+        for r in raws
+        if not (unmade and r.code in ("E302", "E305", "E314")) and not (errors and r.code == "W302")
+    ]
 
 
 def _located(raws: Iterable[RawProblem], places: Places) -> list[Problem]:

@@ -139,9 +139,18 @@ def to_yaml(document: Any) -> str:
     return stream.getvalue()
 
 
+def _canonical(value: Any) -> Any:
+    """Return the data with keys of one type; the key 1 stays another than the key '1'."""
+    if isinstance(value, dict):
+        return {json.dumps(k, ensure_ascii=False): _canonical(v) for k, v in value.items()}
+    return [_canonical(v) for v in value] if isinstance(value, list) else value
+
+
 def document_hash(document: Any) -> str:
     """Return the SHA-256 of the document as canonical JSON."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(
+        _canonical(document), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

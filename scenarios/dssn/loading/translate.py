@@ -273,6 +273,9 @@ def _own(e: _Error) -> _Part:
     code, found, hint = ctx["code"], ctx["found"], ctx["hint"]
     if code == "E205" and found.endswith(("is negative", "is too large")):
         code = "E206"
+    value = e["input"]
+    if isinstance(value, bool) or value is None:  # YAML's words, not Python's
+        found = found.replace(repr(value), shorten(value))
     if code == "E204":
         hint = _with_unit(e["input"], found) or hint
     return code, found, ctx["allowed"], hint
@@ -395,7 +398,7 @@ def _problem(places: Places, e: _Error) -> Problem:
         fitting = describe(schema_at(places.document, loc))
         allowed = (fitting if not at_key else "") or allowed or "see the scenario reference"
     if e["type"] == "string_pattern_mismatch":
-        allowed = "letters, digits, '_', '-' and '.', beginning with a letter or digit"
+        allowed = "letters, digits, blanks and . _ - @ ( ) ' + :, beginning with a letter or digit; no comma"
     return places.problem(code, loc, found, allowed, hint, key=at_key)
 
 

@@ -1,0 +1,283 @@
+"""Random mutations of every shipped scenario: no traceback, no hang over 10 s, no memory over 1 GiB.
+
+    python -m tests.fuzz.mutate --count 10000 --seed 1
+
+prints a table of outcomes and exits with 1 if one of these three occurred. A case is a function of seed and
+number alone; ``--only N`` runs one and prints its files and problems.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from dssn.checks import check
+from dssn.checks.check import RAISE_SWITCH
+from dssn.loading.library import library_dir, library_names
+from dssn.loading.load import load_scenario
+from dssn.loading.tree import compose, plain
+from dssn.problems import CODES, Problem
+
+if __package__:
+    from tests.fuzz.mutations import MUTATIONS, Files, random_sets
+else:  # run as a script
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests.fuzz.mutations import MUTATIONS, Files, random_sets
+
+TIME_LIMIT_S = 10.0
+MEMORY_LIMIT_BYTES = 1 << 30
+FAILURES = ("traceback", "hang", "memory", "bad line")
+
+
+@dataclass
+class Case:
+    """One mutated scenario."""
+
+    number: int
+    scenario: str
+    mutation: str
+    files: Files
+    sets: list[str] = field(default_factory=list)
+
+
+def corpus() -> list[tuple[str, str, Any]]:
+    """Return (name, text, document) of each scenario, as written and as resolved."""
+    rows = []
+    for name in library_names():
+        text = (library_dir() / f"{name}.yaml").read_text(encoding="utf-8")
+        tree, _ = compose(text, name)
+        assert tree is not None
+        rows.append((name, text, plain(tree)))
+        loaded = load_scenario(name)
+        rows.append((f"{name} resolved", loaded.resolved_yaml, loaded.document))
+    return rows
+
+
+def make_case(seed: int, number: int, rows: list[tuple[str, str, Any]]) -> Case:
+    """Return a case, the same for the same seed and number."""
+    rng = random.Random(f"{seed}/{number}")
+    name, text, document = rng.choice(rows)
+    kind = rng.choices(list(MUTATIONS), [weight for weight, _ in MUTATIONS.values()])[0]
+    if rng.random() < 0.05:
+        return Case(number, name, "set", {"case.yaml": text.encode()}, random_sets(rng, document))
+    return Case(number, name, kind, MUTATIONS[kind][1](rng, text, document))
+
+
+class _HangError(BaseException):
+    """Raised by the timer inside a worker."""
+
+
+def _on_alarm(signum: int, frame: Any) -> None:
+    raise _HangError
+
+
+def run_case(case: Case, folder: Path) -> tuple[str, list[str]]:
+    """Return the outcome of a case and its codes, or the text of a failure."""
+    for old in folder.iterdir():
+        old.unlink()
+    for name, raw in case.files.items():
+        (folder / name).write_bytes(raw)
+    signal.setitimer(signal.ITIMER_REAL, TIME_LIMIT_S)
+    try:
+        problems = check(folder / "case.yaml", sets=case.sets)
+    except _HangError:
+        return "hang", [f"over {TIME_LIMIT_S:g} s"]
+    except MemoryError:
+        return "memory", ["over 1 GiB"]
+    except BaseException:  # noqa: BLE001 - whatever comes out is the finding
+        return "traceback", [traceback.format_exc()]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    faults = [fault for p in problems for fault in bad_line(p)]
+    if faults:
+        return "bad line", faults
+    codes = sorted({p.code for p in problems})
+    if "E199" in codes:
+        return "traceback", [p.render() for p in problems if p.code == "E199"]
+    return ("problems" if any(c[0] == "E" for c in codes) else "ok"), codes
+
+
+def bad_line(problem: Problem) -> list[str]:
+    """Return what is wrong with the wording of a problem."""
+    line = problem.render()
+    out = []
+    if problem.code not in CODES:
+        out.append(f"unknown code: {line}")
+    if "\n" in line or not line.isprintable() or len(line) > 6000:
+        out.append(f"not one printable line: {line[:300]!r}")
+    if any(word in line for word in ("Traceback", "pydantic", "object at 0x", "errors.pydantic.dev")):
+        out.append(f"inner words: {line}")
+    if not problem.found:
+        out.append(f"nothing found: {line}")
+    return out
+
+
+def _worker(pipe: Connection, seed: int) -> None:
+    """Check the cases whose numbers come through the pipe."""
+    os.environ[RAISE_SWITCH] = "1"
+    signal.signal(signal.SIGALRM, _on_alarm)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    rows = corpus()
+    check("metro")  # what is loaded once is not the case's
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + MEMORY_LIMIT_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.chdir(folder)
+        while (number := pipe.recv()) is not None:
+            started = time.perf_counter()
+            case = make_case(seed, number, rows)
+            outcome, details = run_case(case, folder)
+            pipe.send((number, case.scenario, case.mutation, outcome, details, time.perf_counter() - started))
+        pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+@dataclass
+class Tally:
+    """What came out."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    mutations: Counter[tuple[str, str]] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    slowest: list[tuple[float, str]] = field(default_factory=list)
+    seconds: float = 0.0
+    peak_kib: int = 0
+
+    def add(
+        self, number: int, scenario: str, mutation: str, outcome: str, details: list[str], took: float
+    ) -> None:
+        """Count one case."""
+        self.outcomes[outcome] += 1
+        self.mutations[mutation, outcome] += 1
+        if outcome in FAILURES:
+            self.failures.append(f"case {number} ({scenario}, {mutation}): {outcome}\n" + "\n".join(details))
+        else:
+            self.codes.update(details)
+        self.seconds += took
+        self.slowest = sorted([*self.slowest, (took, f"case {number} ({scenario}, {mutation})")])[-5:]
+
+    @property
+    def failed(self) -> int:
+        """Number of cases that show a fault of the checker."""
+        return sum(self.outcomes[f] for f in FAILURES)
+
+    def table(self, seed: int, count: int, wall_s: float) -> str:
+        """Return the outcomes as text."""
+        lines = [
+            f"{count} mutations, seed {seed}, {wall_s:.0f} s, {1e3 * self.seconds / max(count, 1):.0f} ms a case"
+        ]
+        lines += [f"  {name:<10} {self.outcomes[name]:>7}" for name in ("ok", "problems", *FAILURES)]
+        lines += ["by mutation:"]
+        for mutation in [*MUTATIONS, "set"]:
+            row = {o: n for (m, o), n in self.mutations.items() if m == mutation}
+            lines.append(f"  {mutation:<12}" + "".join(f" {o} {n}" for o, n in sorted(row.items())))
+        lines += ["cases in which a code occurred:"]
+        for code in sorted(CODES):
+            lines.append(f"  {code} {CODES[code].title:<32} {self.codes[code]:>7}")
+        lines += ["slowest:"] + [f"  {took:6.2f} s {what}" for took, what in reversed(self.slowest)]
+        lines.append(f"largest resident memory of a worker: {self.peak_kib / 1024:.0f} MiB")
+        return "\n".join(lines)
+
+
+def fuzz(count: int, seed: int, workers: int = 2, first: int = 0) -> tuple[Tally, float]:
+    """Run the cases in worker processes; one that ends or stops answering is replaced."""
+    context = multiprocessing.get_context("fork")
+    tally = Tally()
+    started = time.perf_counter()
+    numbers = iter(range(first, first + count))
+    running: dict[Connection, tuple[Any, int, float]] = {}
+
+    def start() -> None:
+        number = next(numbers, None)
+        if number is None:
+            return
+        here, there = context.Pipe()
+        process = context.Process(target=_worker, args=(there, seed), daemon=True)
+        process.start()
+        there.close()
+        here.send(number)
+        running[here] = (process, number, time.perf_counter())
+
+    for _ in range(workers):
+        start()
+    while running:
+        for pipe in wait(list(running), timeout=1.0):
+            assert isinstance(pipe, Connection)
+            process, number, _ = running[pipe]
+            try:
+                answer = pipe.recv()
+            except (EOFError, ConnectionResetError):
+                process.join()
+                tally.add(number, "?", "?", "memory", [f"the worker ended with {process.exitcode}"], 0.0)
+                del running[pipe]
+                start()
+                continue
+            if isinstance(answer, int):
+                tally.peak_kib = max(tally.peak_kib, answer)
+                process.join()
+                del running[pipe]
+                continue
+            tally.add(*answer)
+            following = next(numbers, None)
+            pipe.send(following)
+            running[pipe] = (process, -1 if following is None else following, time.perf_counter())
+        for pipe, (process, number, since) in list(running.items()):
+            if time.perf_counter() - since > 3 * TIME_LIMIT_S + 10:  # deaf to the timer
+                process.kill()
+                process.join()
+                tally.add(number, "?", "?", "hang", ["killed from outside"], TIME_LIMIT_S)
+                del running[pipe]
+                start()
+    return tally, time.perf_counter() - started
+
+
+def _show(seed: int, number: int) -> int:
+    case = make_case(seed, number, corpus())
+    with tempfile.TemporaryDirectory() as name:
+        for file, raw in case.files.items():
+            sys.stdout.write(f"--- {file}\n{raw[:20_000].decode('utf-8', 'backslashreplace')}\n")
+            (Path(name) / file).write_bytes(raw)
+        os.chdir(name)
+        started = time.perf_counter()
+        problems = check("case.yaml", sets=case.sets)
+        took = time.perf_counter() - started
+    sys.stdout.write(f"--- {case.scenario}, {case.mutation}, {case.sets}, {took:.2f} s\n")
+    sys.stdout.writelines(f"{p.render()}\n" for p in problems[:100])
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", type=int, help="show one case")
+    args = parser.parse_args(argv)
+    if args.only is not None:
+        os.environ[RAISE_SWITCH] = "1"
+        return _show(args.seed, args.only)
+    tally, wall_s = fuzz(args.count, args.seed, args.workers)
+    for text in tally.failures[:20]:
+        sys.stdout.write(f"{text}\n\n")
+    sys.stdout.write(f"{tally.table(args.seed, args.count, wall_s)}\n")
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
