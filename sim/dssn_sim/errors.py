@@ -9,9 +9,13 @@ class StopError(Exception):
     """Base: a reason code and what it was about."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
+        # SimPy makes a new exception from ``args`` when it throws into a process: keep them complete.
+        super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
 class Refusal(StopError):  # noqa: N818  (a verdict, not an error)

@@ -18,7 +18,7 @@ from dssn_sim.errors import Failure
 from dssn_sim.faults import Faults
 from dssn_sim.world import Process, World
 
-__all__ = ["simulate"]
+__all__ = ["run_world", "simulate"]
 
 Progress = Callable[[float, int], None]  # (share of virtual time done, orders ended)
 
@@ -51,7 +51,7 @@ def simulate(
         All tables of ``dssn_models.results``.
     """
     with _calm_collector():
-        return _replication(plan, replication, progress, policies)
+        return run_world(plan, replication, progress, policies).rec.tables()
 
 
 @contextmanager
@@ -65,9 +65,10 @@ def _calm_collector() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _replication(
-    plan: Plan, replication: int, progress: Progress | None, policies: dict[str, Any] | None
-) -> dict[str, pa.Table]:
+def run_world(
+    plan: Plan, replication: int, progress: Progress | None = None, policies: dict[str, Any] | None = None
+) -> World:
+    """Run one replication and return the world as it is at the end, its rows still unconverted."""
     world = World(plan, replication, policies)
     orders = draw_orders(plan, world.streams)
     env, run = world.env, plan.run
@@ -86,7 +87,7 @@ def _replication(
     _stop_late(world)
     totals.write(world)
     world.channels.finish()
-    return world.rec.tables()
+    return world
 
 
 def _arrivals(world: World, orders: Any) -> Process:

@@ -104,6 +104,7 @@ class World:
         self.evidence = Ledger(self.streams.get("evidence", "salt"))
         self._idle_rng = stream(plan.run.seed, replication, "review")
         self.rules = RulePack.from_mapping(plan.compliance)
+        self.charged_core_s = 0.0
         self._pools: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._rtt: dict[tuple[str, str], float] = {}
         self._call_rng: dict[tuple[str, str], list[float]] = {}
@@ -355,10 +356,14 @@ class World:
         try:
             outcome = yield event
         except BaseException:
-            order.core_s += self.dp.cancel(event, "cancelled").done
+            self._charge(order, self.dp.cancel(event, "cancelled").done)
             raise
-        order.core_s += outcome.done
+        self._charge(order, outcome.done)
         return outcome
+
+    def _charge(self, order: Any, core_s: float) -> None:
+        order.core_s += core_s
+        self.charged_core_s += core_s
 
     def job_started(self, nodes: Sequence[str]) -> None:
         """Count a job on each node."""

@@ -291,7 +291,7 @@ def _link_classes(seed: int, n: int) -> list[Observed]:
     return found
 
 
-#: Loads are 0.5 to 0.8: high enough to queue, low enough for narrow intervals in a minute.
+#: Loads are 0.3 to 0.8: high enough to queue, low enough for narrow intervals in a minute.
 CASES: Final = (
     Case("M/M/1", "Station", "s / (1 - rho)", 400_000, _mm1),
     Case("M/M/4", "Station", "Erlang C", 300_000, _mmc),
