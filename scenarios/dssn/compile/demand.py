@@ -82,7 +82,7 @@ def _jobs(spec: Stream) -> Iterator[tuple[Loc, Job]]:
 
 def check_helpers(world: World) -> Iterator[RawProblem]:
     """E301, E309: helper roles have a place."""
-    for i, spec in enumerate(world.scenario.workload):
+    for i, spec in enumerate(world.scenario.workload if world.site_by_id else ()):
         for where, job in _jobs(spec):
             loc: Loc = ("workload", i, *where)
             unknown = [n for n in (job.place.ids or () if job.place else ()) if n not in world.node_by_id]

@@ -52,7 +52,7 @@ def expand_faults(
 ) -> tuple[FaultPlan, ...]:
     """Return every fault with its time, sorted by time; what has no target is noted in ``world.problems``."""
     made: list[FaultPlan] = []
-    for i, spec in enumerate(world.scenario.faults):
+    for i, spec in enumerate(world.scenario.faults if world.site_by_id else ()):
         loc: Loc = ("faults", i)
         targets, known = fault_targets(world, network, stations, spec)
         missing = [t for t in spec.target or () if t not in known]

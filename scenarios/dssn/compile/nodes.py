@@ -62,7 +62,8 @@ def _counts(
     """Return how many nodes each site gets."""
     chosen = choose_sites(sites, group.sites)
     if not chosen:
-        if sites:  # without a topology the cause has been told already
+        known = {s.id for s in sites}
+        if sites and set(group.sites.ids or ()) <= known:  # else the cause is told by another check
             problems.append(RawProblem("E302", (*loc, "sites"), "no site is chosen", "sites of the topology"))
         return []
     if group.per_site is not None:
@@ -174,7 +175,7 @@ def expand_assets(
             continue
         group = entry.generate
         chosen = choose_nodes(nodes, sites, group.nodes)
-        if not chosen and nodes:
+        if not chosen and nodes and sites and set(group.nodes.ids or ()) <= {n.id for n in nodes}:
             problems.append(
                 RawProblem("E302", (*loc, "generate", "nodes"), "no node is chosen", "nodes of the scenario")
             )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from dssn.compile.codes import Loc, RawProblem
 from dssn.compile.demand import check_helpers, check_orders, check_room, check_trace_columns
+from dssn.compile.select import choose_assets, choose_nodes
 from dssn.compile.services import NEEDED
 from dssn.compile.streams import groups
 from dssn.compile.world import World
@@ -210,7 +211,7 @@ def check_mixes(world: World) -> Iterator[RawProblem]:
 
 def check_assets(world: World) -> Iterator[RawProblem]:
     """E301, E307: assets lie on DSN."""
-    for i, entry in enumerate(world.scenario.assets):
+    for i, entry in enumerate(world.scenario.assets if world.site_by_id else ()):
         if isinstance(entry, Asset):
             node = world.node_by_id.get(entry.node)
             if node is None:
@@ -252,7 +253,7 @@ def _node_names(world: World, loc: Loc, chosen: NodeSelector) -> Iterator[RawPro
 def check_streams(world: World) -> Iterator[RawProblem]:
     """E301, E302, E307: what a stream names exists and has the right role."""
     classes = [c.id for c in world.scenario.classes]
-    for i, spec in enumerate(world.scenario.workload):
+    for i, spec in enumerate(world.scenario.workload if world.site_by_id else ()):
         loc: Loc = ("workload", i)
         if spec.cls not in classes:
             yield unknown((*loc, "class"), spec.cls, "class", classes)
@@ -320,12 +321,14 @@ def _chosen(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
 
 
 def _nobody(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
-    whole = groups(world, spec.model_copy(update={"per": None}))[0]
-    if not whole.consumers and world.nodes:
+    # Chosen without regard to sites: a node at an unknown site is told elsewhere.
+    consumers = choose_nodes(world.nodes, world.site_by_id, spec.consumers)
+    assets = choose_assets(world.assets, world.node_by_id, world.site_by_id, spec.assets)
+    if not consumers:
         yield RawProblem("E302", (*loc, "consumers"), "no consumer is chosen", "at least one DRN")
-    if not whole.assets:
+    if not assets:
         yield RawProblem("E302", (*loc, "assets"), "no asset is chosen", "at least one asset")
-    if whole.consumers and whole.assets:
+    if spec.per is not None and consumers and assets:
         what = f"no {spec.per} has both consumers and assets"
         yield RawProblem("E302", (*loc, "per"), what, "a scenario whose sites have that property")
 
@@ -425,4 +428,8 @@ def check_all(source: Source | World) -> list[RawProblem]:
     world = source if isinstance(source, World) else World.of(source)
     found = [p for check in CHECKS for p in check(world)]
     _ = world.streams, world.faults  # expanding them notes problems
-    return list(dict.fromkeys([*world.problems, *found]))
+    found = list(dict.fromkeys([*world.problems, *found]))
+    if any(p.code.startswith("E") for p in found):
+        # What is left unmeasured or refused may be only a consequence of an error.
+        found = [p for p in found if p.code not in ("W302", "W304")]
+    return found

@@ -60,7 +60,9 @@ def _build(asked: Any, find_file: Callable[[Loc, str], Path]) -> Topology:
             return _random(asked)
         case spec.GraphTopology():
             path = find_file((*_LOC, "file"), asked.file)
-            if path.is_file() and path.stat().st_size > _MAX_FILE:
+            if not path.is_file():
+                raise TopologyError(f"'{asked.file}' is no file")
+            if path.stat().st_size > _MAX_FILE:
                 raise TopologyError(f"{asked.file} has more than {_MAX_FILE} bytes")
             return topologies.from_graphml(path.read_bytes(), name=path.stem)
         case spec.HubTopology():

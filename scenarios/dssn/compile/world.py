@@ -67,8 +67,8 @@ class World:
 
     @cached_property
     def nodes(self) -> tuple[NodePlan, ...]:
-        """All nodes."""
-        return tuple(p.node for p in self.placed)
+        """All nodes; of two with one name the first."""
+        return tuple({p.node.id: p.node for p in reversed(self.placed)}.values())[::-1]
 
     @cached_property
     def node_by_id(self) -> dict[str, NodePlan]:
@@ -82,8 +82,8 @@ class World:
 
     @cached_property
     def assets(self) -> tuple[AssetPlan, ...]:
-        """All assets."""
-        return tuple(a for a, _ in self.offered)
+        """All assets; of two with one name the first."""
+        return tuple({a.id: a for a, _ in reversed(self.offered)}.values())[::-1]
 
     @cached_property
     def asset_by_id(self) -> dict[str, AssetPlan]:

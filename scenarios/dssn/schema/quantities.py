@@ -86,7 +86,8 @@ def parse_value(value: object, kind: str) -> float:
     """Return a quantity of ``kind`` ('' is a plain number) in SI units, or raise the custom error."""
     if kind in KINDS:
         try:
-            return parse_quantity(value, kind)
+            number = parse_quantity(value, kind)
+            return round(number, 15) if kind == "share" else number  # 95 % is 0.95, not 95 times 0.01
         except UnitError as exc:
             allowed = exc.allowed.removeprefix("allowed: ")
             raise error(
