@@ -112,6 +112,11 @@ def test_joint_weighs_computing_against_moving():
     assert ask("placement", "joint", heavy_data).node == "slow_cpu"
     assert ask("placement", "joint", heavy_work).node == "slow_net"
     assert ask("placement", "earliest_finish", heavy_data).node == "slow_net"  # sees computing only
+    chatty = View(
+        job=job(traffic_bytes=0.0, rounds=1000),
+        candidates=[node("far", rtt_s=0.05), node("slow", core_speed=0.5)],
+    )
+    assert ask("placement", "joint", chatty).node == "slow"  # 1000 round trips weigh more than slow cores
     waiting = node("waiting", free_cores=0, queue_length=2, backlog_core_s=8 * 300.0)
     far = node("far", rtt_s=2.0)
     assert ask("placement", "joint", View(job=job(), candidates=[waiting, far])).node == "far"
@@ -133,13 +138,9 @@ def test_joint_is_the_optimum_of_its_estimate_on_small_cases():
                 if c.queue_length == 0 and c.free_cores >= 1
                 else c.backlog_core_s / (c.cores * c.core_speed)
             )
-            cores = min(4.0, c.cores) * c.core_speed
-            return (
-                wait
-                + view.job.work_core_s / cores
-                + 8 * view.job.traffic_bytes / max(c.bottleneck_bps, 1e3)
-                + c.rtt_s
-            )
+            cores = min(view.job.cores or 4.0, c.cores) * c.core_speed
+            move = 8 * view.job.traffic_bytes / max(c.bottleneck_bps, 1e3)
+            return wait + view.job.work_core_s / cores + move + view.job.rounds * c.rtt_s
 
         best = min(estimate(c) for c in alive)
         chosen = next(c for c in alive if c.id == decision.node)
@@ -301,6 +302,7 @@ def test_resolving_class_object_and_function(mine):
         ("placement", "mine_for_test:made", {"weight": 1.0}, "option", "takes no options"),
         ("placement", "joint", {"paralel": 2.0}, "option", "did you mean 'parallel'"),
         ("placement", "joint", {"parallel": "two"}, "option", "a number above zero"),
+        ("placement", "joint", {"parallel": 10**400}, "option", "a number above zero"),
         ("admission", "max_in_flight", {"limit": -1}, "option", "a whole number"),
         ("admission", "token_bucket", {"rate": 5}, "option", "bare number"),
         ("admission", "token_bucket", {"rate": "5 GB"}, "option", "not a unit of frequency"),

@@ -100,6 +100,8 @@ class JobFacts:
     deadline_s: float | None  # absolute virtual time
     age_s: float
     parties: tuple[str, ...]  # node ids already bound
+    rounds: int = 1  # sequential message exchanges; each costs a round trip
+    cores: float | None = None  # cores the role can use at most, where known
 
 
 @dataclass(frozen=True, slots=True)

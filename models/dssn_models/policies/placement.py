@@ -75,14 +75,19 @@ def wait_s(node: NodeView) -> float:
 def completion_s(node: NodeView, job: JobFacts | None, parallel: float) -> float:
     """Return the estimated completion time of a job on a node (s).
 
-    wait + work / (cores used * speed) + traffic / bottleneck + round-trip time, with at most
-    ``parallel`` cores used. A path without free rate counts as 1 kbit/s, so it is last and still finite.
+    wait + work / (cores used * speed) + traffic / bottleneck + rounds * round-trip time. The job says how
+    many cores its role can use, else ``parallel`` is assumed. A path without free rate counts as 1 kbit/s,
+    so it is last and still finite.
     """
-    work = job.work_core_s if job is not None else 0.0
-    traffic = job.traffic_bytes if job is not None else 0.0
-    cores = max(1e-9, min(parallel, node.cores) * node.core_speed)
-    move = traffic * 8 / max(node.bottleneck_bps, 1e3)
-    return wait_s(node) + work / cores + move + node.rtt_s
+    if job is None:
+        return wait_s(node) + node.rtt_s
+    move = job.traffic_bytes * 8 / max(node.bottleneck_bps, 1e3)
+    return wait_s(node) + _work_s(node, job, parallel) + move + max(1, job.rounds) * node.rtt_s
+
+
+def _work_s(node: NodeView, job: JobFacts, parallel: float) -> float:
+    cores = parallel if job.cores is None else job.cores
+    return job.work_core_s / max(1e-9, min(cores, node.cores) * node.core_speed)
 
 
 @dataclass
@@ -151,11 +156,11 @@ class Random:
 class Joint:
     """Compute and network together: the smallest estimated completion time.
 
-    Wait + work / cores + traffic / bottleneck + round-trip time, see :func:`completion_s`.
+    Wait + work / cores + traffic / bottleneck + rounds * round-trip time, see :func:`completion_s`.
     """
 
     kind: ClassVar[PolicyKind] = "placement"
-    parallel: float = field(default=4.0, metadata={"doc": "cores one job can use"})
+    parallel: float = field(default=4.0, metadata={"doc": "cores a role can use, where the job does not say"})
     choices: int = field(default=0, metadata={"doc": "look at this many random candidates only (0: all)"})
 
     def decide(self, view: View, now: float, rng: np.random.Generator) -> Decision:
@@ -172,14 +177,14 @@ class EarliestFinish:
     """Compute only: wait + work / cores, whatever the network (for comparison with ``joint``)."""
 
     kind: ClassVar[PolicyKind] = "placement"
-    parallel: float = field(default=4.0, metadata={"doc": "cores one job can use"})
+    parallel: float = field(default=4.0, metadata={"doc": "cores a role can use, where the job does not say"})
 
     def decide(self, view: View, now: float, rng: np.random.Generator) -> Decision:
         """Return the node that would end the work first."""
-        work = view.job.work_core_s if view.job is not None else 0.0
+        job = view.job
 
         def key(c: NodeView) -> tuple[float, ...]:
-            speed = max(1e-9, min(self.parallel, c.cores) * c.core_speed)
-            return wait_s(c) + work / speed, c.backlog_core_s, c.rtt_s
+            work = _work_s(c, job, self.parallel) if job is not None else 0.0
+            return wait_s(c) + work, c.backlog_core_s, c.rtt_s
 
         return _smallest(view, key, "earliest end of the work")

@@ -271,7 +271,7 @@ def _import(name: str) -> object:
         raise PolicyError(
             "import", f"module {module_name!r} needs {error.name!r}, which is not installed"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PolicyError(
             "import", f"module {module_name!r} fails on import: {type(error).__name__}: {error}"
         ) from error
@@ -381,7 +381,7 @@ def _value(option: OptionInfo, value: Any, name: str) -> Any:
         )
     elif isinstance(option.default, float):
         wrong, wanted = (
-            isinstance(value, bool) or not isinstance(value, int | float) or not value > 0,
+            isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1e300,
             "a number above zero",
         )
     elif isinstance(option.default, str):

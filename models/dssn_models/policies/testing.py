@@ -66,6 +66,8 @@ def _job(rng: np.random.Generator, now: float) -> JobFacts:
         deadline_s=deadline,
         age_s=float(rng.exponential(5.0)),
         parties=("bank", "carrier"),
+        rounds=int(rng.choice([1, 10, 100])),
+        cores=None if rng.random() < 0.5 else float(rng.choice([1, 8])),
     )
 
 
