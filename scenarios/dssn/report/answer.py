@@ -154,6 +154,9 @@ def warnings(data: RunData, kpis: Sequence[Kpi]) -> list[str]:
     leak = _find(kpis, "channel_leak", "count")
     if leak is not None and leak.estimate > 0:
         found.append(f"{show(leak.estimate, '')} channels or slices were never closed.")
+    warmup = data.summary.get("warmup") or {}
+    if warmup.get("enough") is False:
+        found.append(f"Warm-up: {warmup.get('text')}.")
     late = data.after_warmup("orders")
     late_share = float((late["reason"] == "run.horizon").mean()) if len(late) else 0.0
     if late_share > 0.01:

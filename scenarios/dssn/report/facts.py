@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dssn.report.numbers import show
 
@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 __all__ = ["assumed", "run_card", "simulated"]
 
 
-def assumed(data: RunData, limit: int = 15) -> list[dict[str, str]]:
-    """Return the assumed constants that mattered, those with the largest weight first.
+#: Below this weight a constant is listed among the others.
+_LEAST: Final = 0.0005
+
+
+def assumed(data: RunData) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Return the assumed constants that mattered, those with the largest weight first, and the others.
 
     Weight of a service operation: at most its calls times its time, and at most the busy time of its
     services, as a share of the mean time from order to result. Weight of an engine constant: the share of
@@ -38,17 +42,20 @@ def assumed(data: RunData, limit: int = 15) -> list[dict[str, str]]:
         row = {
             "what": what,
             "value": _value(entry.get("value"), str(entry.get("unit", ""))),
-            "effect": weight if share >= 0.0005 else "next to none",
+            "effect": weight if share >= _LEAST else "next to none",
             "source": str(entry.get("source", "")),
         }
         found[what] = (share, row)
     ordered = sorted(found.values(), key=lambda r: (-r[0], r[1]["what"]))
-    listed = [row for _, row in ordered[:limit]]
-    listed += [
+    mattered = [row for share, row in ordered if share >= _LEAST]
+    others = [row for share, row in ordered if share < _LEAST]
+    known = {str(e.get("entry", "")) for e in entries if isinstance(e, Mapping)}
+    others += [
         {"what": str(what), "value": str(value), "effect": "not estimated", "source": str(why)}
         for what, value, why in data.fact("assumptions", default=()) or ()
+        if str(what) not in known
     ]
-    return listed
+    return mattered, others
 
 
 def _weight(share: float) -> str:

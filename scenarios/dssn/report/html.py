@@ -101,6 +101,7 @@ def render(data: RunData, charts: Sequence[Chart | NoChart] | None = None) -> st
     environment.globals["figure"] = partial(_figure, drawn)
     template = environment.from_string(files("dssn.report").joinpath("template.html").read_text("utf-8"))
     plan = data.plan
+    mattered, others = assumed(data)
     return template.render(
         title=_text(data, "title") or "Run report",
         name=data.fact("name", "scenario", default=""),
@@ -113,7 +114,8 @@ def render(data: RunData, charts: Sequence[Chart | NoChart] | None = None) -> st
         phase_rows=_phase_rows(data),
         more_cdfs=[k for k in drawn if k.startswith("cdf-") and k != "cdf-order-to-result"],
         losses=_loss_rows(data),
-        assumed=assumed(data),
+        assumed=mattered,
+        other_assumed=others,
         simulated=simulated(data),
         faults=_fault_rows(data),
         card=run_card(data),

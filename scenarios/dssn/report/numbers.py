@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from dssn_models.units import format_quantity
 
@@ -12,7 +12,34 @@ if TYPE_CHECKING:
 
     from dssn_sim.stats.kpi import Kpi
 
-__all__ = ["TITLES", "headline", "show", "show_interval", "statistic", "subject", "title"]
+__all__ = ["TITLES", "KpiLike", "headline", "show", "show_interval", "statistic", "subject", "title"]
+
+
+class KpiLike(Protocol):
+    """What names a KPI: of one run, or paired of two."""
+
+    @property
+    def name(self) -> str:
+        """Of the catalogue."""
+        ...
+
+    @property
+    def stat(self) -> str:
+        """Statistic."""
+        ...
+
+    @property
+    def cls(self) -> str:
+        """Priority class, '' for all."""
+        ...
+
+    @property
+    def part(self) -> str:
+        """Engine, phase, reason ..., '' for all."""
+        ...
+
+
+K = TypeVar("K", bound=KpiLike)
 
 _KIND: Final = {
     "s": "duration",
@@ -72,7 +99,7 @@ def statistic(stat: str) -> str:
     return stat
 
 
-def subject(kpi: Kpi) -> str:
+def subject(kpi: KpiLike) -> str:
     """Return class and part of a KPI in words; ``all`` if it is about everything."""
     return ", ".join(x for x in (kpi.part, kpi.cls) if x) or "all"
 
@@ -146,25 +173,32 @@ _PARTS: Final = {
 }
 
 
-def headline(kpis: Iterable[Kpi]) -> list[Kpi]:
-    """Return the KPIs of the first table: those with an objective, and the ones everybody asks for."""
+def headline(kpis: Iterable[K]) -> list[K]:
+    """Return the KPIs of the first table: those with an objective, and the ones everybody asks for.
+
+    Serves paired KPIs of a comparison as well; they have no objectives.
+    """
     found = list(kpis)
-    by_key: dict[tuple[str, str], list[Kpi]] = {}
+    by_key: dict[tuple[str, str], list[K]] = {}
     for kpi in found:
         by_key.setdefault((kpi.name, kpi.stat), []).append(kpi)
-    chosen: list[Kpi] = []
+    chosen: list[K] = []
     for name, stats in _HEADLINE:
         for stat in stats:
             chosen += _main(name, by_key.get((name, stat), []))
-        chosen += [k for k in found if k.name == name and k.objective and k not in chosen]
+        chosen += [k for k in found if k.name == name and _judged(k) and k not in chosen]
     chosen += [k for k in found if (k.name, k.stat, k.part) in _PARTS and not k.cls]
-    chosen += [k for k in found if k.objective and k not in chosen]
+    chosen += [k for k in found if _judged(k) and k not in chosen]
     return chosen
 
 
-def _main(name: str, rows: Sequence[Kpi]) -> list[Kpi]:
+def _judged(kpi: KpiLike) -> bool:
+    return bool(getattr(kpi, "objective", ""))
+
+
+def _main(name: str, rows: Sequence[K]) -> list[K]:
     whole = [k for k in rows if not k.part]
     classes = [k for k in whole if k.cls]
     if name in _BY_CLASS and len(classes) > 1 and rows[0].stat != "p99":
         return [*[k for k in whole if not k.cls], *classes]
-    return [k for k in whole if not k.cls or k.objective]
+    return [k for k in whole if not k.cls or _judged(k)]

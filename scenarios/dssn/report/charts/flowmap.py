@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,13 +79,13 @@ def draw(data: RunData) -> Chart | NoChart:
     positions, geographic = layout(network)
     most = max(v[0] for v in carried.values())
     with style():
-        figure = new_figure(7.2, 5.4 if geographic else 4.6)
+        figure = new_figure(7.2, 5.6 if geographic else 4.8)
         axes = figure.add_subplot()
         _links(figure, axes, pairs, positions, most)
         _sites(axes, data, network, positions, carried)
         axes.set_aspect("equal")
         axes.axis("off")
-        axes.margins(0.08)
+        axes.margins(0.05)
     top = sorted(carried.items(), key=lambda item: -item[1][0])[:3]
     named = ", ".join(f"{a} – {b} ({format_quantity(v[0], 'size')})" for (a, b), v in top)
     if not geographic:
@@ -119,8 +119,10 @@ def _links(figure: Figure, axes: Axes, pairs: Mapping[tuple[str, str], tuple[flo
     axes.add_collection(
         LineCollection(segments, colors=colours, linewidths=widths, capstyle="round", zorder=1)
     )
-    bar = figure.colorbar(ScalarMappable(norm, cmap), ax=axes, shrink=0.5, pad=0.01)
-    bar.ax.yaxis.set_major_formatter(lambda v, _: format_quantity(float(v), "share", 2) if v else "0 %")
+    bar = figure.colorbar(
+        ScalarMappable(norm, cmap), ax=axes, shrink=0.5, pad=0.01, location="bottom", aspect=40
+    )
+    bar.ax.xaxis.set_major_formatter(lambda v, _: format_quantity(float(v), "share", 2) if v else "0 %")
     bar.set_label("average utilisation", fontsize=8)
 
 
@@ -138,19 +140,25 @@ def _sites(axes: Axes, data: RunData, network: NetworkPlan, positions: Mapping[s
     for (a, b), (volume, _) in carried.items():
         load[a] = load.get(a, 0.0) + volume
         load[b] = load.get(b, 0.0) + volume
+    _label(axes, sorted(load, key=lambda s: -load[s]), positions)
+
+
+def _label(axes: Axes, sites: Sequence[str], positions: Mapping[str, tuple[float, float]]) -> None:
+    """Name the sites, busiest first, leaving out names that would cover one already there."""
     from matplotlib.patheffects import withStroke
 
     halo = withStroke(linewidth=2.2, foreground="white")
-    limit = 40 if len(network.sites) > 40 else len(network.sites)
-    for site in sorted(load, key=lambda s: -load[s])[:limit]:
+    every = np.array([positions[s] for s in sites])
+    width, height = np.maximum(np.ptp(every, axis=0), 1e-9)
+    size = max(width, height)
+    taken: list[tuple[float, float, float, float]] = []
+    for site in sites:
         x, y = positions[site]
+        text = shorten(site, 16)
+        box = (x, y, x + size * (0.012 + 0.0125 * len(text)), y + size * 0.024)
+        if any(box[0] < t[2] and t[0] < box[2] and box[1] < t[3] and t[1] < box[3] for t in taken):
+            continue
+        taken.append(box)
         axes.annotate(
-            shorten(site, 16),
-            (x, y),
-            xytext=(4, 3),
-            textcoords="offset points",
-            fontsize=7,
-            color=INK,
-            zorder=3,
-            path_effects=[halo],
-        )
+            text, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=7, color=INK, zorder=3, path_effects=[halo]
+        )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dssn.report.charts.base import Chart, NoChart, interval_half_width, new_figure
+from dssn.report.numbers import show
 from dssn.report.palette import BAD, GOOD, GREY, NEUTRAL, style
 from dssn_models.market.reasons import FAILED, REASONS, REFUSED
 from dssn_models.units import format_quantity
@@ -86,12 +87,12 @@ def draw(data: RunData) -> Chart | NoChart:
             axes.barh(
                 i, -mean, left=level, color={"refused": "#E69F00", "failed": BAD}.get(kind, GREY), height=0.62
             )
-            interval = "" if half != half else f" ± {half:.2g}"
-            axes.text(level - mean, i, f"{mean:.3g}{interval}  ", va="center", ha="right", fontsize=8)
+            interval = "" if half != half else f" ± {show(half, '', 2)}"
+            axes.text(level - mean, i, f"{show(mean, '')}{interval}  ", va="center", ha="right", fontsize=8)
             level -= mean
         axes.barh(len(bars) + 1, completed, color=GOOD, height=0.62)
-        axes.text(total, 0, f" {total:.5g}", va="center", fontsize=8)
-        axes.text(completed, len(bars) + 1, f" {completed:.5g}", va="center", fontsize=8)
+        axes.text(total, 0, f" {show(total, '')}", va="center", fontsize=8)
+        axes.text(completed, len(bars) + 1, f" {show(completed, '')}", va="center", fontsize=8)
         axes.set_yticks(range(len(bars) + 2), ["orders", *(b[0] for b in bars), "completed"])
         axes.invert_yaxis()
         lowest = level - 0.6 * max(total - level, 0.02 * total)

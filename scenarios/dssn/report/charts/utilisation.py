@@ -71,7 +71,7 @@ def draw(data: RunData) -> Chart | NoChart:
         return NoChart(_KEY, _TITLE, "The run has no node, link or service table, so utilisation is unknown.")
     rows = [min(len(tables[name]), _TOP) for name in present]
     with style():
-        figure = new_figure(7.2, 1.0 + sum(0.21 * r + 0.55 for r in rows) + 1.9)
+        figure = new_figure(7.2, 1.0 + sum(0.18 * r + 0.5 for r in rows) + 1.6)
         panels = figure.subplots(len(present) + 1, 1, height_ratios=[*[r + 1.5 for r in rows], 8])
         for axes, name in zip(panels, present, strict=False):
             _bars(axes, tables[name].head(_TOP), name, len(tables[name]))
