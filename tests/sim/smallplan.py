@@ -108,7 +108,8 @@ def plan(streams=None, **more):
         "name": "small", "title": "Small", "question": "?", "network": network(), "nodes": nodes(), "services": services(),
         "parties": tuple(PartyPlan(f"party-{n}", "provider") for n in ("drn1", "dsn1", "dsn2", "dsn3", "pool1", "tee1")),
         "assets": (
-            AssetPlan("a1", "dsn1", level=1, rows=1e5), AssetPlan("a2", "dsn2", level=1, rows=1e5), AssetPlan("a3", "dsn3", level=1),
+            AssetPlan("a1", "dsn1", level=1, rows=1e5), AssetPlan("a2", "dsn2", level=1, rows=1e5),
+            AssetPlan("a3", "dsn3", level=1),
         ),
         "classes": (ClassPlan("urgent", 0, 4.0, 60.0), ClassPlan("standard", 1, 2.0, 600.0), ClassPlan("bulk", 2, 1.0)),
         "streams": tuple(streams or (stream(),)),

@@ -4,7 +4,7 @@ import math
 
 import pyarrow.compute as pc
 import pytest
-from smallplan import NetOrderPlan, constant_stream, network, nodes, plan, replace, stream
+from smallplan import NetOrderPlan, constant_stream, network, plan, replace, stream
 
 from dssn_models.dist import constant
 from dssn_models.market.states import PHASES, is_legal_path
