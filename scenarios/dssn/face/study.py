@@ -149,7 +149,7 @@ class Comparison:
         """
         from dssn.report.numbers import headline, show, statistic, subject, title
 
-        found = []
+        found: list[tuple[str, ...]] = []
         chosen = list(self._paired.rows) if every else headline(self._paired.rows)
         for r in chosen:
             sign = "+" if r.difference > 0 else ""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from dssn.report.numbers import show
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from dssn.report.data import RunData
 
 __all__ = ["assumed", "run_card", "simulated"]
@@ -71,6 +73,10 @@ def _value(value: Any, unit: str) -> str:
     return f"{text} per {rest}" if rest else text
 
 
+def _by_name(values: pd.Series[Any]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in values.items()}
+
+
 class _Weights:
     """How much a constant weighs in a run."""
 
@@ -80,12 +86,12 @@ class _Weights:
         done = deliveries[deliveries["state"] == "completed"]
         self.orders = max(len(data.after_warmup("orders")), 1)
         self.mean_s = float(done["order_to_result_s"].mean()) if len(done) else 0.0
-        self.calls: dict[str, float] = services.groupby("service")["calls"].sum().to_dict()
+        self.calls: dict[str, float] = _by_name(services.groupby("service")["calls"].sum())
         busy = services["util"] * services["servers"] * max(data.horizon_s - data.warmup_s, 0.0)
-        self.busy_s: dict[str, float] = busy.groupby(services["service"]).sum().to_dict()
+        self.busy_s: dict[str, float] = _by_name(busy.groupby(services["service"]).sum())
         self.kinds = dict(zip(services["service"], services["kind"], strict=True))
         work = deliveries.groupby("stream")["core_s"].sum()
-        self.work: dict[str, float] = (work / work.sum()).to_dict() if len(work) and work.sum() > 0 else {}
+        self.work: dict[str, float] = _by_name(work / work.sum()) if len(work) and work.sum() > 0 else {}
 
     def of(self, entry: Mapping[str, Any]) -> tuple[float, bool]:
         """Return the weight, and whether it is one of a service operation."""

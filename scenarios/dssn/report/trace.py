@@ -112,8 +112,13 @@ def _of(frame: pd.DataFrame, replication: int) -> pd.DataFrame:
     return frame[frame["replication"] == replication]
 
 
+def _rows(frame: pd.DataFrame) -> Iterator[Any]:
+    """Yield rows with their columns as attributes."""
+    yield from frame.itertuples(index=False)
+
+
 def _deliveries(data: RunData, orders: pd.DataFrame, phases: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    by_order = dict(iter(phases.groupby("order")))
+    by_order: dict[Any, pd.DataFrame] = dict(iter(phases.groupby("order")))
     for i, cls in enumerate(data.classes):
         pid = _FIRST_CLASS_PID + i
         yield _named("process_name", pid, 0, f"class {cls}")
@@ -121,7 +126,7 @@ def _deliveries(data: RunData, orders: pd.DataFrame, phases: pd.DataFrame) -> It
         free: list[int] = []
         busy: list[tuple[float, int]] = []
         lanes = 0
-        for row in orders[orders["cls"] == cls].itertuples(index=False):
+        for row in _rows(orders[orders["cls"] == cls]):
             start = float(row.arrived_s)
             own = by_order.get(row.order)
             end = max([float(row.ended_s), *(own["end_s"].tolist() if own is not None else [])])
@@ -144,7 +149,7 @@ def _deliveries(data: RunData, orders: pd.DataFrame, phases: pd.DataFrame) -> It
 
 
 def _phases(own: pd.DataFrame, pid: int, lane: int) -> Iterator[dict[str, Any]]:
-    for p in own.sort_values("start_s").itertuples(index=False):
+    for p in _rows(own.sort_values("start_s")):
         yield {
             "name": p.phase, "cat": "phase", "ph": "X", "pid": pid, "tid": lane, "ts": round(float(p.start_s) * _US, 3),
             "dur": round((float(p.end_s) - float(p.start_s)) * _US, 3),
@@ -161,7 +166,7 @@ def _counters(samples: pd.DataFrame, notes: list[str]) -> Iterator[dict[str, Any
         step = -(-len(samples) // _MAX_COUNTERS)
         samples = samples[samples["at_s"].isin(set(times.iloc[::step]))]
         notes.append(f"counters thinned to every {step}th sample")
-    for s in samples.itertuples(index=False):
+    for s in _rows(samples):
         name = f"{s.kind} {s.id} {s.metric}"
         yield {
             "name": name, "ph": "C", "pid": _COUNTERS_PID, "tid": 0, "ts": round(float(s.at_s) * _US, 3),

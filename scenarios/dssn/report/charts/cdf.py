@@ -192,6 +192,6 @@ def _finding(frame: pd.DataFrame, groups: list[str], column: str, by: str, kind:
     for group in groups:
         values = frame.loc[frame[by] == group, column].to_numpy(dtype=float)
         p50, p95 = np.quantile(values, [0.5, 0.95])
-        show = (lambda v: format_quantity(float(v), kind)) if kind else (lambda v: f"{v:.3g}")
-        parts.append(f"{group}: median {show(p50)}, 95 % within {show(p95)}")
+        low, high = (format_quantity(float(v), kind) if kind else f"{v:.3g}" for v in (p50, p95))
+        parts.append(f"{group}: median {low}, 95 % within {high}")
     return "; ".join(parts) + "."

@@ -40,7 +40,8 @@ def phase_means(data: RunData) -> pd.DataFrame:
     used = used.assign(length=used["end_s"] - used["start_s"])
     total = used.groupby(["replication", "cls", "phase"], observed=True)[["length", "wait_s"]].sum()
     count = deliveries.groupby(["replication", "cls"], observed=True).size()
-    per = total.div(count.rename("n").reindex(total.index.droplevel("phase")).to_numpy(), axis=0)
+    whole = total.index.to_frame()[["replication", "cls"]].apply(tuple, axis=1).map(count)
+    per = total.div(whole.to_numpy(), axis=0)
     rows = []
     replications = sorted(deliveries["replication"].unique())
     for (cls, phase), part in per.groupby(level=["cls", "phase"], observed=True):
@@ -88,13 +89,14 @@ def draw(data: RunData) -> Chart | NoChart:
         axes = figure.add_subplot()
         for row, cls in enumerate(classes):
             left = 0.0
-            part = folded[folded["cls"] == cls].set_index("phase")
+            part = folded[folded["cls"] == cls]
+            times = dict(zip(part["phase"], zip(part["mean_s"], part["wait_s"], strict=True), strict=True))
             whole = float(totals[cls])
             for phase in shown:
-                if phase not in part.index or whole <= 0:
+                if phase not in times or whole <= 0:
                     continue
-                mean = float(part.loc[phase, "mean_s"]) / whole
-                wait = min(float(part.loc[phase, "wait_s"]) / whole, mean)
+                mean = float(times[phase][0]) / whole
+                wait = min(float(times[phase][1]) / whole, mean)
                 axes.barh(row, mean - wait, left=left, height=0.64, color=colours[phase])
                 axes.barh(row, wait, left=left + mean - wait, height=0.64, color=colours[phase], hatch="////")
                 left += mean
@@ -129,7 +131,7 @@ def _finding(folded: pd.DataFrame, classes: list[str]) -> str:
         part = folded[(folded["cls"] == cls) & (folded["phase"] != "other")]
         if part.empty:
             continue
-        top = part.loc[part["mean_s"].idxmax()]
+        top = part.iloc[int(part["mean_s"].to_numpy(float).argmax())]
         share = format_quantity(float(top["share"]), "share", 2)
         parts.append(f"class {cls} spends most time in {str(top['phase']).replace('_', ' ')} ({share})")
     text = "; ".join(parts)

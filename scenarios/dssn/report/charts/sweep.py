@@ -78,7 +78,7 @@ def draw(frame: pd.DataFrame, settings: Sequence[str], kpi: str, *, unit: str | 
         axes.set_ylabel(f"{kpi}{f' ({label})' if label else ''}")
         if others:
             axes.legend()
-    best = frame.loc[frame[kpi].idxmin()] if np.isfinite(values).any() else None
+    best = frame.iloc[int(np.nanargmin(values))] if np.isfinite(values).any() else None
     alt = (
         "No point has a value."
         if best is None

@@ -122,7 +122,7 @@ def _bars(axes: Axes, frame: pd.DataFrame, name: str, total: int) -> None:
     axes.set_title(f"Busiest {name} ({len(frame)} of {total})")
 
 
-def _percent(value: float, _position: int) -> str:
+def _percent(value: float, _position: float) -> str:
     return format_quantity(value, "share") if value else "0 %"
 
 
