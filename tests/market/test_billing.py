@@ -30,7 +30,7 @@ from dssn_models.plan import (
     StreamPlan,
 )
 
-SETTINGS = settings(max_examples=200, deadline=None, derandomize=True)
+SETTINGS = settings(max_examples=100, deadline=None, derandomize=True)
 
 PARTIES = (
     PartyPlan("bank", "consumer"),

@@ -25,6 +25,8 @@ def to_micro(amount_cny: float | Fraction) -> int:
     >>> to_micro(0.01)
     10000
     """
+    if isinstance(amount_cny, float):
+        return round(amount_cny * MICRO)
     return round(Fraction(amount_cny) * MICRO)
 
 
@@ -61,6 +63,8 @@ def apportion(amount: int, weights: Mapping[str, float]) -> dict[str, int]:
         raise ValueError(f"cannot split {amount} by {dict(weights)}")
     whole = {name: round(w / top * _GRAIN) for name, w in weights.items()}
     total = sum(whole.values())
+    if len(whole) == 1:
+        return dict.fromkeys(whole, amount)
     parts = {name: amount * w // total for name, w in whole.items()}
     left = amount - sum(parts.values())
     if left:

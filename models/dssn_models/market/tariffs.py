@@ -56,6 +56,8 @@ class Price:
     tiers: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.tiers and 0 <= self.unit_cny < math.inf and self.allowance >= 0:
+            return  # the usual case, quickly: a bill is made for every order
         starts = [t[0] for t in self.tiers]
         prices = [self.unit_cny, *(t[1] for t in self.tiers)]
         if any(not (p >= 0 and math.isfinite(p)) for p in prices) or not self.allowance >= 0:
