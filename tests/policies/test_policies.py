@@ -117,6 +117,10 @@ def test_joint_weighs_computing_against_moving():
         candidates=[node("far", rtt_s=0.05), node("slow", core_speed=0.5)],
     )
     assert ask("placement", "joint", chatty).node == "slow"  # 1000 round trips weigh more than slow cores
+    cold = View(job=job(), candidates=[node("near_cold", rtt_s=0.001, start_s=9.5), node("warm", rtt_s=0.02)])
+    assert ask("placement", "joint", cold).node == "warm"
+    enclaves = View(job=job(), candidates=[node("a", slowdown=1.25), node("b", slowdown=1.05)])
+    assert ask("placement", "joint", enclaves).node == "b"
     waiting = node("waiting", free_cores=0, queue_length=2, backlog_core_s=8 * 300.0)
     far = node("far", rtt_s=2.0)
     assert ask("placement", "joint", View(job=job(), candidates=[waiting, far])).node == "far"
@@ -140,7 +144,8 @@ def test_joint_is_the_optimum_of_its_estimate_on_small_cases():
             )
             cores = min(view.job.cores or 4.0, c.cores) * c.core_speed
             move = 8 * view.job.traffic_bytes / max(c.bottleneck_bps, 1e3)
-            return wait + view.job.work_core_s / cores + move + view.job.rounds * c.rtt_s
+            work = c.start_s + view.job.work_core_s * c.slowdown / cores
+            return wait + work + move + view.job.rounds * c.rtt_s
 
         best = min(estimate(c) for c in alive)
         chosen = next(c for c in alive if c.id == decision.node)

@@ -57,6 +57,8 @@ class NodeView:
     bottleneck_bps: float  # free rate on the path to the parties (smallest)
     up: bool = True
     tee: bool = False
+    start_s: float = 0.0  # before work can begin: pull of a cold image, start of an enclave
+    slowdown: float = 1.0  # CPU factor of the work there (inside an enclave)
 
 
 @dataclass(frozen=True, slots=True)

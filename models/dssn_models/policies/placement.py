@@ -75,19 +75,21 @@ def wait_s(node: NodeView) -> float:
 def completion_s(node: NodeView, job: JobFacts | None, parallel: float) -> float:
     """Return the estimated completion time of a job on a node (s).
 
-    wait + work / (cores used * speed) + traffic / bottleneck + rounds * round-trip time. The job says how
+    wait + start + work * slowdown / (cores used * speed) + traffic / bottleneck + rounds * round-trip time,
+    start being the pull of a cold image and the start of an enclave as far as shown. The job says how
     many cores its role can use, else ``parallel`` is assumed. A path without free rate counts as 1 kbit/s,
     so it is last and still finite.
     """
     if job is None:
-        return wait_s(node) + node.rtt_s
+        return wait_s(node) + node.start_s + node.rtt_s
     move = job.traffic_bytes * 8 / max(node.bottleneck_bps, 1e3)
-    return wait_s(node) + _work_s(node, job, parallel) + move + max(1, job.rounds) * node.rtt_s
+    work = node.start_s + _work_s(node, job, parallel)
+    return wait_s(node) + work + move + max(1, job.rounds) * node.rtt_s
 
 
 def _work_s(node: NodeView, job: JobFacts, parallel: float) -> float:
     cores = parallel if job.cores is None else job.cores
-    return job.work_core_s / max(1e-9, min(cores, node.cores) * node.core_speed)
+    return job.work_core_s * node.slowdown / max(1e-9, min(cores, node.cores) * node.core_speed)
 
 
 @dataclass
@@ -185,6 +187,6 @@ class EarliestFinish:
 
         def key(c: NodeView) -> tuple[float, ...]:
             work = _work_s(c, job, self.parallel) if job is not None else 0.0
-            return wait_s(c) + work, c.backlog_core_s, c.rtt_s
+            return wait_s(c) + c.start_s + work, c.backlog_core_s, c.rtt_s
 
         return _smallest(view, key, "earliest end of the work")

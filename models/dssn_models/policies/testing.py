@@ -3,7 +3,7 @@
 >>> from dssn_models.policies.placement import Nearest
 >>> report = check_policy(Nearest())
 >>> report.cases, report.refusals
-(200, 27)
+(200, 28)
 
 A policy must return a legal decision for every view (also an empty one or one where everything is down),
 decide the same when asked the same with the same generator state, leave the view as it was, and take its
@@ -90,6 +90,8 @@ def _node(rng: np.random.Generator, number: int) -> NodeView:
         bottleneck_bps=0.0 if cut else float(rng.uniform(0, 10e9)),
         up=bool(rng.random() > 0.1),
         tee=bool(rng.random() < 0.3),
+        start_s=float(rng.choice([0.0, 10.0])),
+        slowdown=float(rng.choice([1.0, 1.2])),
     )
 
 
