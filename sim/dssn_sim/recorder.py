@@ -6,7 +6,7 @@ once, at the end. Nothing here looks at the values.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -14,19 +14,26 @@ from dssn_models.results import SCHEMA_VERSION, TABLES
 
 __all__ = ["Recorder", "arrow_schema"]
 
-_TYPES: dict[str, pa.DataType] = {
+_ARROW: Final[dict[str, pa.DataType]] = {
     "int64": pa.int64(),
+    "int32": pa.int32(),
     "float64": pa.float64(),
     "string": pa.string(),
     "bool": pa.bool_(),
 }
 
 
-def arrow_schema(table: str, backend: str = "simulation") -> pa.Schema:
-    """Return the Arrow schema of a result table, ``replication`` first."""
-    fields = [pa.field("replication", pa.int64())]
-    fields += [pa.field(c.name, _TYPES[c.type]) for c in TABLES[table].columns]
-    return pa.schema(fields, metadata={"dssn_schema": str(SCHEMA_VERSION), "backend": backend})
+def arrow_schema(name: str, backend: str = "simulation") -> pa.Schema:
+    """Return the Arrow schema of a result table: ``replication`` first, units as field metadata."""
+    fields = [pa.field("replication", pa.int32())]
+    fields += [
+        pa.field(c.name, _ARROW[c.type], metadata={"unit": c.unit, "meaning": c.meaning})
+        for c in TABLES[name].columns
+    ]
+    return pa.schema(
+        fields,
+        metadata={"backend": backend, "schema_version": str(SCHEMA_VERSION), "table": name},
+    )
 
 
 class Recorder:

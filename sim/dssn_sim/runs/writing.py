@@ -18,7 +18,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dssn_models.results import SCHEMA_VERSION, TABLES
+from dssn_models.results import TABLES
+from dssn_sim.recorder import arrow_schema
 
 __all__ = [
     "ROW_GROUP",
@@ -37,14 +38,6 @@ __all__ = [
 #: Rows of one row group; also the most that a merge holds in memory at once.
 ROW_GROUP: Final = 131_072
 
-_ARROW: Final[dict[str, pa.DataType]] = {
-    "int64": pa.int64(),
-    "int32": pa.int32(),
-    "float64": pa.float64(),
-    "string": pa.string(),
-    "bool": pa.bool_(),
-}
-
 # Fixed, so that a change of the library's defaults does not change our bytes.
 _PARQUET: Final[dict[str, Any]] = {
     "compression": "zstd",
@@ -55,19 +48,6 @@ _PARQUET: Final[dict[str, Any]] = {
     "write_statistics": True,
     "store_schema": True,
 }
-
-
-def arrow_schema(name: str, backend: str = "simulation") -> pa.Schema:
-    """Return the Arrow schema of a result table: ``replication`` first, units as field metadata."""
-    fields = [pa.field("replication", pa.int32())]
-    fields += [
-        pa.field(c.name, _ARROW[c.type], metadata={"unit": c.unit, "meaning": c.meaning})
-        for c in TABLES[name].columns
-    ]
-    return pa.schema(
-        fields,
-        metadata={"backend": backend, "schema_version": str(SCHEMA_VERSION), "table": name},
-    )
 
 
 def conform(
