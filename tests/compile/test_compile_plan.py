@@ -306,6 +306,11 @@ def test_trace_times_are_sorted_and_shifted_and_cut_at_the_horizon(tmp_path: Pat
     assert s.arrivals.columns == {"rows": (20.0, 10.0, 40.0)}
 
 
+def test_trace_skips_its_begin(tmp_path: Path) -> None:
+    (s,) = trace(tmp_path, CSV, "time: when, skip: 3 s, time_scale: 2").streams
+    assert s.arrivals.times == (2.0, 10.0)
+
+
 def test_trace_scales_times_and_computes_sizes(tmp_path: Path) -> None:
     sizes = "sizes: {rows: {column: end, minus: begin, times: n, scale: 2, max: 500}}"
     (s,) = trace(tmp_path, CSV, f"time: when, {sizes}, time_scale: 0.5, start: 1 min, limit: 2").streams
@@ -355,6 +360,7 @@ def test_parquet_traces(tmp_path: Path) -> None:
         ("", "time: a", "cannot be read"),
         ("when,n\n", "time: when", "no usable row"),
         (CSV, "time: when, sizes: {rowz: n}", "no parameter"),
+        (CSV, "time: when, skip: 1 d", "lie before"),
     ],
 )
 def test_traces_that_cannot_be_used(tmp_path: Path, csv: str, arrivals: str, found: str) -> None:

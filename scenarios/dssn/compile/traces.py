@@ -40,7 +40,7 @@ class TraceData:
 def read_trace(spec: Trace, path: Path, horizon_s: float) -> TraceData:
     """Return the orders of a trace that arrive before the horizon.
 
-    Times count from the first row that ``where`` keeps, then ``time_scale`` and ``start`` apply.
+    Times count from ``skip`` after the first row that ``where`` keeps; then ``time_scale`` and ``start`` apply.
 
     Raises
     ------
@@ -62,7 +62,13 @@ def read_trace(spec: Trace, path: Path, horizon_s: float) -> TraceData:
     if not len(index):
         raise TraceError((), f"no usable row among {table.num_rows}", "at least one row with time and sizes")
     index = index[np.argsort(times[index], kind="stable")]
-    at = (times[index] - times[index[0]]) * spec.time_scale + spec.start
+    origin = times[index[0]] + spec.skip
+    index = index[int(np.searchsorted(times[index], origin, side="left")) :]
+    if not len(index):
+        raise TraceError(
+            ("skip",), f"all {table.num_rows} rows lie before {spec.skip:g} s", "a shorter time to skip"
+        )
+    at = (times[index] - origin) * spec.time_scale + spec.start
     end = min(horizon_s, spec.end if spec.end is not None else horizon_s)
     count = int(np.searchsorted(at, end, side="left"))
     if spec.limit is not None:

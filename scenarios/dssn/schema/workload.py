@@ -168,6 +168,8 @@ class Trace(_Window):
     """Path: absolute, or relative to the scenario file or the library."""
     time: Annotated[TimeColumn, Short(_column, (WORD,))]
     """Column of times; the first order comes at ``start``."""
+    skip: Duration = 0.0
+    """Begin of the trace that is left out, counted from its first row and before ``time_scale``."""
     sizes: dict[Id, Annotated[SizeColumn, Short(_column, (WORD,))]] = Field(default_factory=dict)
     """Job parameter (``rows``, ``size``, ``calls``, ...) to column."""
     classes: ClassColumn | None = None
