@@ -60,8 +60,8 @@ class Recorder:
         columns: list[Any] = list(zip(*rows, strict=True)) if rows else [() for _ in range(width)]
         if len(columns) != width:
             raise ValueError(f"table {name}: rows have {len(columns)} values, the schema has {width} columns")
-        arrays = [pa.array([self.replication] * n, pa.int64())]
+        arrays = [pa.array([self.replication] * n, pa.int32())]
         arrays += [
-            pa.array(c, _TYPES[spec.type]) for c, spec in zip(columns, TABLES[name].columns, strict=True)
+            pa.array(c, _ARROW[spec.type]) for c, spec in zip(columns, TABLES[name].columns, strict=True)
         ]
         return pa.Table.from_arrays(arrays, schema=schema)

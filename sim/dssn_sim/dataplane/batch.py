@@ -19,10 +19,10 @@ from dssn_sim.dataplane.events import (
 )
 from dssn_sim.dataplane.groups import rehash
 from dssn_sim.dataplane.layout import State, grow_flows, new_state
+from dssn_sim.dataplane.slices import UNBOUNDED_BPS
 
-__all__ = ["UNBOUNDED_BPS", "run_flows", "solve_static"]
+__all__ = ["run_flows", "solve_static"]
 
-UNBOUNDED_BPS = 1e30  # stands for an infinite rate
 
 Floats = npt.NDArray[np.float64]
 
@@ -139,6 +139,7 @@ def run_flows(
     order = np.argsort(begin, kind="stable")
     finish = np.full(n, inf)
     state = _state(capacities, 1, 64, 1024)
+    state.misc["totals"] = 0
     id_of = np.full(64, -1, np.int64)
     p = 0
     while True:

@@ -45,13 +45,20 @@ def _numba() -> Any:
     return numba
 
 
-def jit(function: F) -> F:
-    """Compile an entry (called from Python) on first use and keep the result on disk."""
+def jit(signature: str) -> Callable[[F], F]:
+    """Compile an entry (called from Python) at import and keep the result on disk.
+
+    The one signature makes sure that an integer time or size is converted, not compiled for.
+    """
     numba = _numba()
     if not os.environ.get("NUMBA_CACHE_DIR") and not numba.config.CACHE_DIR:
         numba.config.CACHE_DIR = str(cache_folder())
-    compiled: F = numba.njit(cache=True, error_model="numpy")(function)
-    return compiled
+
+    def compile_entry(function: F) -> F:
+        compiled: F = numba.njit(signature, cache=True, error_model="numpy")(function)
+        return compiled
+
+    return compile_entry
 
 
 def inner(function: F) -> F:
@@ -65,6 +72,4 @@ def inner(function: F) -> F:
 
 def warm_up() -> None:
     """Compile everything the data plane uses (some seconds after an install, else a cache read)."""
-    from dssn_sim.dataplane.batch import run_flows
-
-    run_flows([1e9], [0.0], [1.0], [[0]])
+    import dssn_sim.dataplane.batch  # noqa: F401  importing compiles

@@ -11,7 +11,7 @@ from math import inf
 from typing import Any
 
 from dssn_sim.dataplane.compiled import inner, jit
-from dssn_sim.dataplane.fill import EPS, enlist, solve_layer
+from dssn_sim.dataplane.fill import EPS, enlist
 from dssn_sim.dataplane.groups import (
     advance,
     hold_at_cap,
@@ -39,16 +39,27 @@ from dssn_sim.dataplane.memory import (
     ORDER,
     THEAP,
     TKEY,
-    TOUCHED,
+)
+from dssn_sim.dataplane.restore import solve_layer
+from dssn_sim.dataplane.totals import (
+    count,
+    dirty_link,
+    dirty_node,
+    integrate_all,
+    move_reservation,
+    new_loads,
+    reset_totals,
+    set_capacity,
+    touch,
 )
 
 __all__ = [
     "end_due",
-    "integrate",
     "integrate_all",
     "move_reservation",
     "next_end",
     "rate_of",
+    "reset_totals",
     "run_batch",
     "set_capacity",
     "set_guarantee",
@@ -56,39 +67,6 @@ __all__ = [
     "start_flow",
     "stop_flow",
 ]
-
-
-# ------------------------------------------------------------------ marking
-
-
-@inner
-def _dirty_node(mem: int, n: int) -> None:
-    misc = MISC(mem)[0]
-    nodes, dirty = NODES(mem), DIRTY(mem)
-    if nodes[n].dirty != misc.dirty_stamp:
-        nodes[n].dirty = misc.dirty_stamp
-        dirty[misc.n_dirty] = n
-        misc.n_dirty += 1
-
-
-@inner
-def _dirty_link(mem: int, link: int) -> None:
-    misc = MISC(mem)[0]
-    links, dlinks = LINKS(mem), DLINKS(mem)
-    if links[link].dirty != misc.dirty_stamp:
-        links[link].dirty = misc.dirty_stamp
-        dlinks[misc.n_dlinks] = link
-        misc.n_dlinks += 1
-
-
-@inner
-def _touch(mem: int, link: int) -> None:
-    misc = MISC(mem)[0]
-    links, touched = LINKS(mem), TOUCHED(mem)
-    if links[link].touched != misc.dirty_stamp:
-        links[link].touched = misc.dirty_stamp
-        touched[misc.n_touched] = link
-        misc.n_touched += 1
 
 
 @inner
@@ -132,9 +110,6 @@ def _node(mem: int, layer: int, link: int) -> int:
     return n
 
 
-# ------------------------------------------------------------------ flows
-
-
 @inner
 def _enter(mem: int, f: int, now: float) -> None:
     """Give a flow whose row and legs are set its first place; the fill corrects it."""
@@ -144,7 +119,7 @@ def _enter(mem: int, f: int, now: float) -> None:
     share = inf
     for leg in range(flow.r0, flow.r0 + flow.rn):
         n = legs[leg].node
-        _dirty_node(mem, n)
+        dirty_node(mem, n)
         node = nodes[n]
         if node.gsize > 0:
             s = node.lam * node.gsize / (node.gsize + 1.0)
@@ -171,7 +146,7 @@ def _leave(mem: int, f: int, now: float) -> float:
     else:
         left = 0.0
     for leg in range(flow.r0, flow.r0 + flow.rn):
-        _dirty_node(mem, legs[leg].node)
+        dirty_node(mem, legs[leg].node)
     if flow.bott >= 0:
         advance(mem, flow.bott, now)
         taken = take(mem, f)
@@ -195,10 +170,22 @@ def _add_base(mem: int, f: int, g: float) -> None:
         s = row.base + g
         row.basec += two_sum_error(row.base, g, s)
         row.base = s
-        _dirty_link(mem, link)
+        dirty_link(mem, link)
 
 
-@jit
+@inner
+def _guarded(mem: int, f: int, now: float) -> None:
+    """Keep a flow with a guaranteed part by time."""
+    misc = MISC(mem)[0]
+    flows, ends = FLOWS(mem), ENDS(mem)
+    flow = flows[f]
+    flow.timed = 1
+    flow.t0 = now
+    flow.rate = 0.0
+    misc.troot = ph_insert(ends, misc.troot, f, inf)
+
+
+@jit("int64(int64, int64[::1], float64, float64, float64, float64, int64, float64)")
 def start_flow(
     mem: int,
     route: Any,
@@ -257,19 +244,7 @@ def start_flow(
     return f
 
 
-@inner
-def _guarded(mem: int, f: int, now: float) -> None:
-    """Keep a flow with a guaranteed part by time."""
-    misc = MISC(mem)[0]
-    flows, ends = FLOWS(mem), ENDS(mem)
-    flow = flows[f]
-    flow.timed = 1
-    flow.t0 = now
-    flow.rate = 0.0
-    misc.troot = ph_insert(ends, misc.troot, f, inf)
-
-
-@jit
+@jit("float64(int64, int64, float64, boolean)")
 def stop_flow(mem: int, f: int, now: float, ended: bool) -> float:
     """Remove a flow and free its row; return what was left to move (nothing, if it ended)."""
     misc = MISC(mem)[0]
@@ -278,7 +253,7 @@ def stop_flow(mem: int, f: int, now: float, ended: bool) -> float:
     left = _leave(mem, f, now)
     if ended:
         left = 0.0
-    _count(mem, f, left)
+    count(mem, f, left)
     if flow.g > 0.0:
         _add_base(mem, f, -flow.g)
     for leg in range(flow.r0, flow.r0 + flow.rn):
@@ -292,7 +267,7 @@ def stop_flow(mem: int, f: int, now: float, ended: bool) -> float:
     return left
 
 
-@jit
+@jit("void(int64, int64, float64, float64)")
 def set_guarantee(mem: int, f: int, g: float, now: float) -> None:
     """Change the guaranteed part of a running flow."""
     flows = FLOWS(mem)
@@ -310,7 +285,7 @@ def set_guarantee(mem: int, f: int, g: float, now: float) -> None:
     _enter(mem, f, now)
 
 
-@jit
+@jit("float64(int64, int64)")
 def rate_of(mem: int, f: int) -> float:
     """Return the present rate of a flow (after :func:`settle`)."""
     nodes, flows = NODES(mem), FLOWS(mem)
@@ -320,116 +295,25 @@ def rate_of(mem: int, f: int) -> float:
     return flow.w * nodes[flow.bott].lam
 
 
-# ------------------------------------------------------------------ capacities and totals
-
-
-@inner
-def integrate(mem: int, link: int, now: float) -> None:
-    """Bring the totals of a link up to ``now``."""
-    links = LINKS(mem)
-    row = links[link]
-    dt = now - row.tl
-    row.tl = now
-    load = row.load + (row.vl + row.vlc)
-    if dt > 0.0 and load > 0.0:
-        if row.phys > 0.0:
-            x = load * dt / row.phys
-            s = row.busy + x
-            row.busyc += two_sum_error(row.busy, x, s)
-            row.busy = s
-
-
-@inner
-def _count(mem: int, f: int, left: float) -> None:
-    """Add what a flow has moved to the totals of its links.
-
-    Counted by flow and not by rate times time, so that what went in is what came out.
-    """
-    links, nodes, flows, legs = LINKS(mem), NODES(mem), FLOWS(mem), LEGS(mem)
-    flow = flows[f]
-    d = (flow.size - left) - flow.counted
-    flow.counted = flow.size - left
-    for leg in range(flow.r0, flow.r0 + flow.rn):
-        link = nodes[legs[leg].node].link
-        if links[link].parent >= 0:
-            link = links[link].parent
-        row = links[link]
-        s = row.bits + d
-        row.bitsc += two_sum_error(row.bits, d, s)
-        row.bits = s
-
-
-@jit
-def integrate_all(mem: int, now: float) -> None:
-    """Bring the totals of all links up to ``now``."""
+@jit("float64(int64)")
+def next_end(mem: int) -> float:
+    """Return the time of the next end (inf: none)."""
     misc = MISC(mem)[0]
-    flows = FLOWS(mem)
-    for link in range(misc.n_links):
-        integrate(mem, link, now)
-    for f in range(misc.top_flow):
-        if flows[f].bott >= -1:
-            _count(mem, f, remaining(mem, f, now))
+    ends, theap, tkey = ENDS(mem), THEAP(mem), TKEY(mem)
+    t = inf
+    if misc.nt > 0:
+        t = tkey[theap[0]]
+    if misc.troot >= 0 and ends[misc.troot].key < t:
+        t = ends[misc.troot].key
+    return t
 
 
-@jit
-def set_capacity(mem: int, link: int, cap: float, phys: float, parent: int, now: float) -> None:
-    """Set what flows may use of a link, and its physical rate."""
-    links = LINKS(mem)
-    integrate(mem, link, now)
-    row = links[link]
-    row.cap = cap
-    row.phys = phys
-    row.parent = parent
-    _dirty_link(mem, link)
-
-
-@jit
-def move_reservation(mem: int, link: int, parent: int, now: float) -> None:
-    """Make link ``link`` a hard share of ``parent`` (or release it with -1)."""
-    links = LINKS(mem)
-    integrate(mem, link, now)
-    links[link].parent = parent
-
-
-@inner
-def _new_load(mem: int, link: int, now: float) -> None:
-    misc = MISC(mem)[0]
-    links, nodes, node_of = LINKS(mem), NODES(mem), NODE_OF(mem)
-    row = links[link]
-    integrate(mem, link, now)
-    load = row.base + row.basec
-    for layer in range(misc.n_layers):
-        n = node_of[layer * misc.stride + link]
-        if n >= 0:
-            load += nodes[n].sum
-    if row.parent >= 0:
-        integrate(mem, row.parent, now)
-        up = links[row.parent]
-        d = load - row.load
-        s = up.vl + d
-        up.vlc += two_sum_error(up.vl, d, s)
-        up.vl = s
-        _touch(mem, row.parent)
-    row.load = load
-
-
-@inner
-def _peaks(mem: int) -> None:
-    """Note the greatest use of the links touched, once all their loads are new."""
-    misc = MISC(mem)[0]
-    links, touched = LINKS(mem), TOUCHED(mem)
-    for i in range(misc.n_touched):
-        row = links[touched[i]]
-        if row.phys > 0.0:
-            row.peak = max(row.peak, (row.load + (row.vl + row.vlc)) / row.phys)
-
-
-@jit
+@jit("float64(int64, float64)")
 def settle(mem: int, now: float) -> float:
     """Solve once for everything that happened at ``now``; return the time of the next end."""
     misc = MISC(mem)[0]
     nodes, node_of, order, marks, dirty = NODES(mem), NODE_OF(mem), ORDER(mem), MARKS(mem), DIRTY(mem)
-    dlinks, touched = DLINKS(mem), TOUCHED(mem)
+    dlinks = DLINKS(mem)
     if misc.n_dirty == 0 and misc.n_dlinks == 0:
         return next_end(mem)
     misc.solves += 1
@@ -454,37 +338,22 @@ def settle(mem: int, now: float) -> float:
         solve_layer(mem, now)
         for i in range(misc.n_marks):
             link = nodes[marks[i]].link
-            _touch(mem, link)
+            if misc.totals:
+                touch(mem, link)
             if j + 1 < misc.n_layers:
-                _dirty_link(mem, link)
-    for i in range(misc.n_dlinks):
-        _touch(mem, dlinks[i])
-    n = misc.n_touched  # parents of hard shares are added behind
-    for i in range(n):
-        _new_load(mem, touched[i], now)
-    _peaks(mem)
+                dirty_link(mem, link)
+    if misc.totals:
+        for i in range(misc.n_dlinks):
+            touch(mem, dlinks[i])
+        new_loads(mem, now)
     misc.n_dirty = 0
     misc.n_dlinks = 0
-    misc.n_touched = 0
     misc.dirty_stamp += 1
     misc.now = now
     return next_end(mem)
 
 
-@jit
-def next_end(mem: int) -> float:
-    """Return the time of the next end (inf: none)."""
-    misc = MISC(mem)[0]
-    ends, theap, tkey = ENDS(mem), THEAP(mem), TKEY(mem)
-    t = inf
-    if misc.nt > 0:
-        t = tkey[theap[0]]
-    if misc.troot >= 0 and ends[misc.troot].key < t:
-        t = ends[misc.troot].key
-    return t
-
-
-@jit
+@jit("int64(int64, float64)")
 def end_due(mem: int, now: float) -> int:
     """Remove all flows that end at ``now`` (within 4 units of the last digit); count in ``ended``."""
     misc = MISC(mem)[0]
@@ -516,25 +385,10 @@ def end_due(mem: int, now: float) -> int:
     return misc.n_ended
 
 
-@jit
-def reset_totals(mem: int, now: float) -> None:
-    """Forget the totals of all links."""
-    misc = MISC(mem)[0]
-    links = LINKS(mem)
-    integrate_all(mem, now)
-    for link in range(misc.n_links):
-        row = links[link]
-        row.tl = now
-        row.bits = 0.0
-        row.bitsc = 0.0
-        row.busy = 0.0
-        row.busyc = 0.0
-        row.peak = 0.0
-        if row.phys > 0.0:
-            row.peak = (row.load + (row.vl + row.vlc)) / row.phys
-
-
-@jit
+@jit(
+    "int64(int64, float64[::1], float64[::1], float64[::1], float64[::1], "
+    "int64[::1], int64[::1], int64[::1], int64[::1], float64[::1], int64)"
+)
 def run_batch(
     mem: int,
     start: Any,

@@ -12,20 +12,10 @@ from __future__ import annotations
 from math import inf
 
 from dssn_sim.dataplane.compiled import inner
-from dssn_sim.dataplane.groups import (
-    advance,
-    hold_at_cap,
-    put,
-    release_from_cap,
-    set_time_key,
-    settle_timed,
-    take,
-)
-from dssn_sim.dataplane.heaps import bh_fix, bh_push, bh_remove, ph_insert
+from dssn_sim.dataplane.groups import advance, hold_at_cap, put, release_from_cap, take
+from dssn_sim.dataplane.heaps import bh_fix, bh_push, bh_remove
 from dssn_sim.dataplane.memory import (
     CAPS,
-    ENDED,
-    ENDS,
     FHEAP,
     FKEY,
     FLOWS,
@@ -39,7 +29,7 @@ from dssn_sim.dataplane.memory import (
     TOPS,
 )
 
-__all__ = ["EPS", "ROUNDING", "enlist", "solve_layer"]
+__all__ = ["EPS", "ROUNDING", "enlist", "fill", "join", "start_fill"]
 
 EPS = 1e-12  # relative tolerance of levels and sums; changes below it are not applied at all
 ROUNDING = 2e-15  # relative error allowed to a sum over the flows of a link
@@ -63,10 +53,11 @@ def join(mem: int, m: int, now: float) -> bool:
 
 @inner
 def mark(mem: int, m: int) -> None:
-    """Remember that the load of node ``m`` changes."""
+    """Remember that flows came to or left node ``m``: its load is to be added up anew."""
     misc = MISC(mem)[0]
     nodes, marks = NODES(mem), MARKS(mem)
     node = nodes[m]
+    node.exact = misc.mark_stamp
     if node.chk != misc.mark_stamp:
         node.chk = misc.mark_stamp
         marks[misc.n_marks] = m
@@ -91,19 +82,26 @@ def _weigh(mem: int, m: int) -> None:
     node = nodes[m]
     held = node.fx + node.fxc
     num = 0.0
+    top = 0.0
     cnt = 0
+    foreign = 0
     p = node.glist
     while p >= 0:
         pair = pairs[p]
         g = nodes[pair.g]
         if g.ing != stamp:
             held += (pair.w + pair.wc) * g.lam
+            top = max(top, g.lam)
         elif g.popped:
             held += (pair.w + pair.wc) * g.nlam
         else:
             num += pair.w + pair.wc
             cnt += pair.cnt
+            if pair.g != m:
+                foreign += pair.cnt
         p = pair.gn
+    node.top = top
+    node.foreign = foreign
     node.resid = node.cap - held
     node.num = num
     node.num0 = num
@@ -183,7 +181,7 @@ def _relieve(mem: int, m: int, now: float) -> None:
 
 
 @inner
-def _start_fill(mem: int, floor: float, now: float) -> None:
+def start_fill(mem: int, floor: float, now: float) -> None:
     """(Re)start: groups fixed below ``floor`` stay fixed, all others of the set are free again."""
     misc = MISC(mem)[0]
     nodes, fheap, fpos, group = NODES(mem), FHEAP(mem), FPOS(mem), GROUP(mem)
@@ -303,11 +301,10 @@ def _fix_node(mem: int, m: int, lv: float, now: float) -> None:
     fkey, fpos = FKEY(mem), FPOS(mem)
     stamp = misc.stamp
     node = nodes[m]
-    moved = abs(lv - node.lam) > EPS * lv
-    if not moved:
-        lv = node.lam
+    if abs(lv - node.lam) <= EPS * lv:
+        lv = node.lam  # not applied, else small errors would creep
     # free flows of other groups switch; members of m stay
-    p = node.glist
+    p = node.glist if node.foreign > 0 else -1
     while p >= 0:
         pair = pairs[p]
         after = pair.gn
@@ -335,13 +332,11 @@ def _fix_node(mem: int, m: int, lv: float, now: float) -> None:
             x.resid -= w * lv
             x.num -= w
             x.cnt -= pair.cnt
-        if moved:
-            mark(mem, pair.m)
         p = pair.ln
 
 
 @inner
-def _fill(mem: int, now: float) -> float:
+def fill(mem: int, now: float) -> float:
     """Fix nodes in order of level. Returns inf when done, else the level to go back to."""
     misc = MISC(mem)[0]
     nodes, legs, pairs, caps, tops = NODES(mem), LEGS(mem), PAIRS(mem), CAPS(mem), TOPS(mem)
@@ -386,7 +381,7 @@ def _fill(mem: int, now: float) -> float:
             continue
         grew = False
         floor = inf
-        p = node.glist
+        p = node.glist if node.top > limit else -1
         while p >= 0:
             g = pairs[p].g
             if nodes[g].ing != stamp and nodes[g].lam > limit:
@@ -403,185 +398,3 @@ def _fill(mem: int, now: float) -> float:
             continue
         _fix_node(mem, m, lv, now)
     return inf
-
-
-@inner
-def _check(mem: int, now: float) -> float:
-    """Add up the nodes whose load changed; join those whose condition is broken.
-
-    Returns the level to go back to (inf: all conditions hold).
-    """
-    misc = MISC(mem)[0]
-    nodes, pairs, tops, group, marks = NODES(mem), PAIRS(mem), TOPS(mem), GROUP(mem), MARKS(mem)
-    stamp = misc.stamp
-    before = misc.n_group
-    floor = inf
-    for i in range(misc.n_marks):
-        x = marks[i]
-        node = nodes[x]
-        if node.ing == stamp:
-            continue
-        total = node.fx + node.fxc
-        own = 0.0
-        top = 0.0
-        if node.croot >= 0:
-            top = -tops[node.croot].key
-        p = node.glist
-        while p >= 0:
-            pair = pairs[p]
-            g = nodes[pair.g]
-            r = g.nlam if g.ing == stamp and g.popped else g.lam
-            part = (pair.w + pair.wc) * r
-            total += part
-            if pair.g == x:
-                own = part
-            if r > top:
-                top = r
-            p = pair.gn
-        node.sum = total
-        slack = EPS * node.cap
-        if node.gsize > 0:
-            # its own flows take up the difference, however small their part of the link is
-            if abs(total - node.cap) > EPS * own + ROUNDING * node.cap or top > node.lam * (1.0 + EPS):
-                join(mem, x, now)
-        elif total > node.cap + slack:
-            join(mem, x, now)
-    for i in range(before, misc.n_group):
-        x = group[i]
-        floor = min(floor, _water_level(mem, x))
-        if nodes[x].gsize > 0:  # its flows were held at this level: above it all may change
-            floor = min(floor, nodes[x].lam)
-    return floor
-
-
-@inner
-def _water_level(mem: int, x: int) -> float:
-    """Return a lower bound of the level at which node ``x`` fills up.
-
-    Its own flows are free, every other flow takes at most its present level.
-    """
-    misc = MISC(mem)[0]
-    nodes, pairs, tops = NODES(mem), PAIRS(mem), TOPS(mem)
-    stamp = misc.stamp
-    node = nodes[x]
-    theta = inf
-    while True:
-        fixed = 0.0
-        num = 0.0
-        if node.croot >= 0 and -tops[node.croot].key > theta:
-            return 0.0  # rare: held flows above the level; start over
-        fixed = node.fx + node.fxc
-        p = node.glist
-        while p >= 0:
-            pair = pairs[p]
-            g = nodes[pair.g]
-            w = pair.w + pair.wc
-            if pair.g == x:
-                num += w
-            else:
-                r = g.nlam if g.ing == stamp and g.popped else g.lam
-                if r >= theta:
-                    num += w
-                else:
-                    fixed += w * r
-            p = pair.gn
-        if num <= 0.0:
-            return 0.0
-        level = (node.cap - fixed) / num
-        if level <= 0.0:
-            return 0.0
-        if level >= theta:
-            return theta
-        theta = level
-
-
-@inner
-def _commit(mem: int, now: float) -> None:
-    """Make the levels found the levels in force; set the next ends."""
-    misc = MISC(mem)[0]
-    nodes, flows, pairs, ends, group = NODES(mem), FLOWS(mem), PAIRS(mem), ENDS(mem), GROUP(mem)
-    marks = MARKS(mem)
-    for i in range(misc.n_group):
-        m = group[i]
-        node = nodes[m]
-        mark(mem, m)
-        lam = node.nlam if node.gsize > 0 else 0.0
-        node.lam = lam
-        f = node.own
-        while f >= 0:
-            rate = flows[f].g + flows[f].w * lam
-            if rate != flows[f].rate:
-                settle_timed(mem, f, rate, now)
-            f = flows[f].on
-        if node.gsize == 0:
-            node.V = 0.0
-            node.Vc = 0.0
-            set_time_key(mem, m, inf)
-            continue
-        if node.V > 0.0 and 1e3 * lam * now < node.V:
-            _rebase(mem, m)
-        f = node.root
-        if f >= 0 and lam > 0.0:
-            d = (((ends[f].key - node.V) - node.Vc) + flows[f].keyc) / lam
-            set_time_key(mem, m, now + d if d > 0.0 else now)
-        else:
-            set_time_key(mem, m, inf)
-    for i in range(misc.n_marks):
-        x = marks[i]
-        node = nodes[x]
-        if node.ing == misc.stamp:
-            if node.gsize > 0:
-                node.sum = node.cap
-            else:
-                total = node.fx + node.fxc
-                p = node.glist
-                while p >= 0:
-                    total += (pairs[p].w + pairs[p].wc) * nodes[pairs[p].g].lam
-                    p = pairs[p].gn
-                node.sum = total
-
-
-@inner
-def _rebase(mem: int, m: int) -> None:
-    """Start the clock of group ``m`` anew, so that keys keep their digits after a slow-down."""
-    nodes, flows, ends, ended = NODES(mem), FLOWS(mem), ENDS(mem), ENDED(mem)
-    node = nodes[m]
-    n = 0
-    f = node.root
-    while f >= 0:  # walk the pairing heap: child first, then next sibling, else up
-        ended[n] = f
-        n += 1
-        if ends[f].child >= 0:
-            f = ends[f].child
-            continue
-        while f >= 0 and ends[f].next < 0:
-            q = f  # back to the first sibling, whose prev is the parent
-            p = ends[q].prev
-            while p >= 0 and ends[p].child != q:
-                q = p
-                p = ends[q].prev
-            f = p
-        if f >= 0:
-            f = ends[f].next
-    node.root = -1
-    for i in range(n):
-        f = ended[i]
-        key = ((ends[f].key - node.V) - node.Vc) + flows[f].keyc
-        flows[f].keyc = 0.0
-        node.root = ph_insert(ends, node.root, f, key)
-    node.V = 0.0
-    node.Vc = 0.0
-
-
-@inner
-def solve_layer(mem: int, now: float) -> None:
-    """Restore the invariant around the enlisted nodes and commit."""
-    floor = 0.0
-    while True:
-        _start_fill(mem, floor, now)
-        floor = _fill(mem, now)
-        if floor == inf:
-            floor = _check(mem, now)
-            if floor == inf:
-                break
-    _commit(mem, now)

@@ -75,7 +75,7 @@ def _home(mem: int, p: int) -> int:
     return (h ^ (h >> 15)) & (misc.mask)
 
 
-@jit
+@jit("void(int64)")
 def rehash(mem: int) -> None:
     """Fill an empty table from the pairs in use."""
     misc = MISC(mem)[0]

@@ -45,6 +45,8 @@ NODE = np.dtype(
     [
         ("cap", "f8"),  # rate left by higher priorities
         ("sum", "f8"),  # rate of all flows on it
+        ("delta", "f8"),  # fill: its change by groups that move
+        ("high", "f8"),  # fill: highest level of a group that moves and crosses it
         ("lam", "f8"),  # level of the group: rate per unit of weight
         ("nlam", "f8"),  # level found in the running fill
         (
@@ -56,9 +58,11 @@ NODE = np.dtype(
         ("resid", "f8"),  # fill: rate left for flows not yet fixed
         ("num", "f8"),  # fill: their weight
         ("num0", "f8"),  # fill: their weight when last added up
+        ("top", "f8"),  # fill: highest level of a held group on it
         ("fx", "f8"),  # rate of the flows held at their own cap (and rounding error)
         ("fxc", "f8"),
         ("cnt", "i4"),  # fill: number of legs not yet fixed
+        ("foreign", "i4"),  # fill: those of other groups
         ("gsize", "i4"),  # flows in the group
         ("nfx", "i4"),
         ("glist", "i4"),  # pairs (this link, group): the groups that cross this link
@@ -70,6 +74,9 @@ NODE = np.dtype(
         ("ing", "i4"),
         ("popped", "i4"),
         ("chk", "i4"),
+        ("exact", "i4"),  # fill: flows came or went, so add up anew
+        ("round", "i4"),
+        ("age", "i4"),  # changes of ``sum`` since it was added up
         ("dirty", "i4"),
         ("link", "i4"),
         ("layer", "i4"),
@@ -141,6 +148,8 @@ MISC = np.dtype(
         ("n_ended", "i4"),
         ("stamp", "i4"),
         ("mark_stamp", "i4"),
+        ("round", "i4"),
+        ("totals", "i4"),  # keep totals of links
         ("dirty_stamp", "i4"),
         ("free_flow", "i4"),
         ("top_flow", "i4"),
@@ -231,6 +240,7 @@ def new_state(n_links: int, *, layers: int = 1, flows: int = 64, legs: int = 256
     misc["dirty_stamp"] = 1
     misc["stamp"] = 1
     misc["mark_stamp"] = 1
+    misc["totals"] = 1
     links = _zeros(LINK, n_links)
     _init_links(links, 0)
     size = 64

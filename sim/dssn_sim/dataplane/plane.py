@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from dssn_models.plan import NetworkPlan
 from dssn_sim.dataplane.api import DeviceCapacity, DeviceUse, LinkUse, Outcome
 from dssn_sim.dataplane.layout import MAX_ROUTE, grow_links, new_state
-from dssn_sim.dataplane.slices import Slice, guarantees
+from dssn_sim.dataplane.slices import UNBOUNDED_BPS, Reservations
 
 __all__ = ["Activity", "DataPlane"]
 
 _LAST = 2  # SimPy priority of the end of a time stamp (URGENT 0, NORMAL 1)
-_UNBOUNDED = 1e30
 _DUE = 8.9e-16  # relative: completions this close to now are now
 
 
@@ -46,7 +45,7 @@ class Activity(simpy.Event):
     carrier: simpy.Event | None  # pending arrival of the last byte
 
 
-class DataPlane:
+class DataPlane(Reservations):
     """Flows over the directed links of a network and work on devices.
 
     Implements :class:`dssn_sim.dataplane.api.DataPlaneApi`. Rates in bit/s and cores, amounts in
@@ -78,10 +77,10 @@ class DataPlane:
         self._first_device = links
         self._devices = tuple(devices)
         self._canon = list(range(links))
-        self._rate = np.zeros(links)
+        rates = np.zeros(links)
         for i, link in enumerate(network.links):
-            self._rate[2 * i] = min(link.rate_ab_bps, _UNBOUNDED)
-            self._rate[2 * i + 1] = 0.0 if link.shared else min(link.rate_ba_bps, _UNBOUNDED)
+            rates[2 * i] = min(link.rate_ab_bps, UNBOUNDED_BPS)
+            rates[2 * i + 1] = 0.0 if link.shared else min(link.rate_ba_bps, UNBOUNDED_BPS)
             if link.shared:
                 self._canon[2 * i + 1] = 2 * i
         self._state = new_state(links + len(self._devices), flows=256, legs=2048)
@@ -89,10 +88,11 @@ class DataPlane:
         self._state.misc["n_layers"] = 0
         self._n_resources = links + len(self._devices)
         now = env.now
-        for i, rate in enumerate(self._rate):
+        for i, rate in enumerate(rates):
             events.set_capacity(self._mem, i, float(rate), float(rate), -1, now)
         for i, device in enumerate(self._devices):
             events.set_capacity(self._mem, links + i, device.cores, device.cores, -1, now)
+        self._open_links(rates, now)
         self._layers: dict[int, int] = {}
         self._acts: list[Activity | None] = [None] * len(self._state.flows)
         self._active = 0
@@ -101,16 +101,6 @@ class DataPlane:
         self._legs_peak: dict[int, int] = {}
         self._legs_top = 0
         self._routes: dict[tuple[int, ...], np.ndarray] = {}
-        self._slices: dict[int, Slice] = {}
-        self._next_slice = 0
-        self._free_cuts: list[int] = []
-        self._cuts: dict[int, dict[int, int]] = {}  # link -> slice id -> its hard share
-        self._slices_on: dict[int, set[int]] = {}
-        self._reserved = np.zeros(links)
-        self._reserved_hard = np.zeros(links)
-        self._reserved_acc = np.zeros(links)
-        self._reserved_at = np.full(links, float(now))
-        self._soft_dirty: set[int] = set()
         self._cores = [d.cores for d in self._devices]
         self._floors = [0.0] * len(self._devices)
         self._floored: list[dict[int, Activity]] = [{} for _ in self._devices]
@@ -208,68 +198,7 @@ class DataPlane:
         event.succeed(outcome)
         return outcome
 
-    # ------------------------------------------------------------------ slices and capacities
-
-    def open_slice(self, links: Sequence[int], rate_bps: float, *, hard: bool) -> int:
-        """Reserve a rate on every link; return the slice id, or -1 if a link has no room."""
-        route = tuple(dict.fromkeys(self._canon[x] for x in links))
-        for x in route:
-            if self._reserved[x] + rate_bps > self._rate[x] * (1.0 + 1e-12):
-                return -1
-        self._finish_due()
-        number = self._next_slice
-        self._next_slice += 1
-        held = Slice(number, route, rate_bps, hard)
-        self._slices[number] = held
-        for x in route:
-            self._integrate_reserved(x)
-            self._slices_on.setdefault(x, set()).add(number)
-            if hard:
-                held.cuts[x] = self._new_cut()
-                self._cuts.setdefault(x, {})[number] = held.cuts[x]
-            self._sum_reserved(x)
-            self._apply_link(x)
-        return number
-
-    def close_slice(self, slice_id: int) -> None:
-        """Give the reserved rate back; its flows go on as best effort."""
-        self._finish_due()
-        held = self._slices.pop(slice_id, None)
-        if held is None:
-            return
-        self._soft_dirty.discard(slice_id)
-        now = self.env.now
-        moving = list(held.flows.values())
-        for act in moving:
-            act.slice_id = -1
-            if held.hard:
-                left = self._k.stop_flow(self._mem, act.slot, now, False)
-                self._unslot(act)
-                self._begin(act, left)
-            else:
-                self._k.set_guarantee(self._mem, act.slot, 0.0, now)
-        for x in held.links:
-            self._integrate_reserved(x)
-            self._slices_on[x].discard(slice_id)
-            if held.hard:
-                del self._cuts[x][slice_id]
-            self._sum_reserved(x)
-            self._apply_link(x)
-        if held.hard:
-            if moving:
-                self._settle()  # the shares must be empty before they are used again
-            for cut in held.cuts.values():
-                self._k.move_reservation(self._mem, cut, -1, now)
-                self._free_cuts.append(cut)
-        self._touch()
-
-    def set_link_rate(self, link: int, rate_bps: float) -> None:
-        """Change the capacity of a directed link (0: down)."""
-        self._finish_due()
-        x = self._canon[link]
-        self._integrate_reserved(x)
-        self._rate[x] = min(rate_bps, _UNBOUNDED)
-        self._apply_link(x)
+    # ------------------------------------------------------------------ capacities (links: see Reservations)
 
     def set_device(self, device: int, cores: float) -> None:
         """Change the cores of a device (0: down; running work stops until it is back)."""
@@ -542,54 +471,6 @@ class DataPlane:
             self._state.misc["n_layers"] = len(ranked)
         return layer
 
-    def _new_cut(self) -> int:
-        """Return a free resource for the hard share of a slice on one link."""
-        if self._free_cuts:
-            return self._free_cuts.pop()
-        cut = self._n_resources
-        self._n_resources += 1
-        if cut >= len(self._state.links):
-            self._state = grow_links(self._state, 2 * cut, len(self._state.order))
-        return cut
-
-    def _sum_reserved(self, x: int) -> None:
-        """Add up the reservations of a link anew (no rest is left after the last one)."""
-        here = [self._slices[s] for s in sorted(self._slices_on.get(x, ())) if s in self._slices]
-        self._reserved[x] = sum(s.rate_bps for s in here)
-        self._reserved_hard[x] = sum(s.rate_bps for s in here if s.hard)
-
-    def _reserved_factor(self, x: int) -> float:
-        """Return which part of its reservations a link can still honour."""
-        reserved = float(self._reserved[x])
-        rate = float(self._rate[x])
-        return rate / reserved if reserved > rate else 1.0
-
-    def _apply_link(self, x: int) -> None:
-        """Hand a link's rate and hard shares to the solver."""
-        now = self.env.now
-        rate = float(self._rate[x])
-        factor = self._reserved_factor(x)
-        rest = max(rate - float(self._reserved_hard[x]) * factor, 0.0)
-        if rest <= 1e-12 * rate:
-            rest = 0.0
-        self._k.set_capacity(self._mem, x, rest, rate, -1, now)
-        for number, cut in self._cuts.get(x, {}).items():
-            self._k.set_capacity(self._mem, cut, self._slices[number].rate_bps * factor, rate, x, now)
-        for number in self._slices_on.get(x, ()):
-            if number in self._slices and not self._slices[number].hard:
-                self._soft_dirty.add(number)
-        self._touch()
-
-    def _share_slice(self, held: Slice) -> None:
-        """Divide a soft slice's reserved rate among its flows."""
-        rates = {x: held.rate_bps * self._reserved_factor(x) for x in held.links}
-        flows = list(held.flows.values())
-        parts = guarantees(rates, [(a.route, a.weight, a.cap) for a in flows])
-        # first those that give, then those that take: the sum never exceeds the link
-        now = self.env.now
-        for act, part in sorted(zip(flows, parts, strict=True), key=lambda ap: ap[1]):
-            self._k.set_guarantee(self._mem, act.slot, part, now)
-
     def _scale_floors(self, device: int) -> None:
         """Scale the guaranteed shares of a device down when its cores no longer suffice."""
         floors, cores = self._floors[device], self._cores[device]
@@ -600,11 +481,3 @@ class DataPlane:
         for act in self._floored[device].values():
             if act.slot >= 0:
                 self._k.set_guarantee(self._mem, act.slot, act.floor * factor, self.env.now)
-
-    def _integrate_reserved(self, x: int) -> None:
-        now = self.env.now
-        rate = float(self._rate[x])
-        if rate > 0.0:
-            share = min(float(self._reserved[x]) / rate, 1.0)
-            self._reserved_acc[x] += share * (now - float(self._reserved_at[x]))
-        self._reserved_at[x] = now
