@@ -50,16 +50,17 @@ def script(rnd, links, devices, wide):
     for _ in range(rnd.randint(0, 4)):
         t = rnd.choice([*TIMES, rnd.uniform(0, 3)])
         steps.append((t, "rate", (rnd.randrange(links), rnd.choice([0.0, amount(rnd, wide)]))))
-    for _ in range(rnd.randint(0, 2) if devices else 0):
-        steps.append((rnd.choice(TIMES), "cores", (rnd.randrange(devices), rnd.choice([0.0, 1.0, 3.0, 8.0]))))
+    steps.extend(
+        (rnd.choice(TIMES), "cores", (rnd.randrange(devices), rnd.choice([0.0, 1.0, 3.0, 8.0])))
+        for _ in range(rnd.randint(0, 2) if devices else 0)
+    )
     for i in range(rnd.randint(0, 3)):
         t = rnd.choice([0.0, 0.25, rnd.uniform(0, 2)])
         over = rnd.sample(range(links), rnd.randint(1, links))
         steps.append((t, "open", (i, over, rnd.choice([0.1, 0.3, 0.5]), rnd.random() < 0.5)))
         if rnd.random() < 0.6:
             steps.append((t + rnd.choice([0.5, 1.0, rnd.random()]), "close", (i,)))
-    for _ in range(rnd.randint(0, 2)):
-        steps.append((rnd.uniform(0, 3), "cancel", (rnd.randrange(14),)))
+    steps.extend((rnd.uniform(0, 3), "cancel", (rnd.randrange(14),)) for _ in range(rnd.randint(0, 2)))
     order = {"open": 0, "rate": 1, "cores": 2, "flow": 3, "work": 4, "close": 5, "cancel": 6}
     return sorted(steps, key=lambda s: (s[0], order[s[1]]))
 

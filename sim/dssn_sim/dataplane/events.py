@@ -121,10 +121,9 @@ def _enter(mem: int, f: int, now: float) -> None:
         n = legs[leg].node
         dirty_node(mem, n)
         node = nodes[n]
+        s = (node.cap - node.sum) / flow.w
         if node.gsize > 0:
             s = node.lam * node.gsize / (node.gsize + 1.0)
-        else:
-            s = (node.cap - node.sum) / flow.w
         if s < share:
             share = s
             best = n
@@ -141,10 +140,7 @@ def _leave(mem: int, f: int, now: float) -> float:
     misc = MISC(mem)[0]
     flows, legs, ends = FLOWS(mem), LEGS(mem), ENDS(mem)
     flow = flows[f]
-    if flow.timed:
-        left = remaining(mem, f, now)
-    else:
-        left = 0.0
+    left = remaining(mem, f, now) if flow.timed else 0.0
     for leg in range(flow.r0, flow.r0 + flow.rn):
         dirty_node(mem, legs[leg].node)
     if flow.bott >= 0:
@@ -245,7 +241,7 @@ def start_flow(
 
 
 @jit("float64(int64, int64, float64, boolean)")
-def stop_flow(mem: int, f: int, now: float, ended: bool) -> float:
+def stop_flow(mem: int, f: int, now: float, ended: bool) -> float:  # noqa: FBT001
     """Remove a flow and free its row; return what was left to move (nothing, if it ended)."""
     misc = MISC(mem)[0]
     flows, legs, free_legs = FLOWS(mem), LEGS(mem), FREE_LEGS(mem)

@@ -217,7 +217,7 @@ def start_fill(mem: int, floor: float, now: float) -> None:
 
 @inner
 def _fix_at_cap(mem: int, f: int, now: float) -> None:
-    """The level has reached a flow's own cap: it stays there."""
+    """Leave a flow at its own cap, which the level has reached."""
     misc = MISC(mem)[0]
     nodes, flows, legs = NODES(mem), FLOWS(mem), LEGS(mem)
     stamp = misc.stamp
@@ -236,7 +236,7 @@ def _fix_at_cap(mem: int, f: int, now: float) -> None:
 
 @inner
 def _free_capped(mem: int, f: int, m: int, now: float) -> bool:
-    """A held flow is above the level of node ``m``: make it free. True if a fixed node is met."""
+    """Free a held flow above the level of node ``m``; True if a fixed node is met."""
     misc = MISC(mem)[0]
     nodes, flows, legs = NODES(mem), FLOWS(mem), LEGS(mem)
     stamp = misc.stamp
@@ -262,7 +262,7 @@ def _free_capped(mem: int, f: int, m: int, now: float) -> bool:
 
 @inner
 def _free_group(mem: int, g: int, now: float) -> float:
-    """A held group is above the level of a link it crosses: make it free.
+    """Free a held group above the level of a link it crosses.
 
     Returns the lowest level at which a node already fixed may have been fixed wrongly (inf: none).
     """

@@ -47,7 +47,7 @@ def two_sum_error(a: float, b: float, s: float) -> float:
     return (a - (s - z)) + (b - z)
 
 
-# ------------------------------------------------------------------ pairs (node, group)
+# ------------------------------------------------------------------ pairs of node and group
 
 
 @inner
