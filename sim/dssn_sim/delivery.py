@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from dssn_models.engines.registry import REGISTRY
-from dssn_models.market.billing import bill_delivery
 from dssn_models.market.orders import Order
 from dssn_models.market.states import MACHINES, check_transition
 from dssn_models.plan import JobStepPlan
@@ -339,7 +338,7 @@ class Delivery:
         yield from self.call("dsp.supervision", "settle")
         if order.stream.exchange is not None:
             yield from self.call("exchange", "settle")
-        self.bill = bill_delivery(world.plan, order, self.meters)
+        self.bill = world.biller.bill(order, self.meters)
         for meter in self.bill.meters:
             world.rec.rows["meters"].append((self.index, meter.party, meter.kind, meter.quantity))
         for line in self.bill.lines:

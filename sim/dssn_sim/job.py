@@ -184,23 +184,23 @@ class Job:
         if not names:
             raise Refusal("capacity.engine", f"no node for role {role} of {self.step.engine}")
         parties = tuple(dict.fromkeys(n.id for n in self.bound.values())) or (d.consumer.id,)
-        views = world.telemetry.views(names, parties, d.technology)
+        views = world.telemetry.views(names, parties, d.technology, self.engine.image, need.enclave_bytes)
         facts = self._facts(role, parties)
         view = View(job=facts, candidates=views, in_flight=world.in_flight, state_age_s=world.telemetry.age_s)
         decision = world.decide("placement", view, d.index, len(names))
         if isinstance(decision, RefuseOrder):
             raise Refusal(decision.reason, "placement")
-        if decision.node not in names:
-            raise Refusal("admission.policy", f"placement chose {decision.node!r}, not a candidate")
         return world.plan.node_by_id[decision.node]
 
     def _facts(self, role: str, parties: tuple[str, ...]) -> JobFacts:
         d = self.delivery
+        # What the other roles do at the same time takes no time of this role, but the rounds do.
         work = sum(w for s in self.cost.steps for r, w in s.work if r == role)
         traffic = sum(b for s in self.cost.steps for a, z, b in s.traffic if role in (a, z))
         return JobFacts(
             str(d.index), d.order.stream.id, d.cls.id, d.cls.priority, self.step.engine, role, work, traffic,
             d.deadline_s, self.world.env.now - d.order.arrived_s, parties,
+            rounds=sum(s.rounds for s in self.cost.steps), cores=self._need(role).cores,
         )  # fmt: skip
 
     # ------------------------------------------------------------ co-allocation

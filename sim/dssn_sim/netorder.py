@@ -119,10 +119,6 @@ def _choose(d: Delivery, rate: float | None, isolation: str) -> tuple[float | No
         raise Refusal(decision.reason, "technology policy")
     if not isinstance(decision, ChooseTechnology):
         return rate, isolation
-    if decision.technology not in {v.name for v in views}:
-        raise Refusal(
-            "admission.policy", f"technology policy chose {decision.technology!r}, which does not reach"
-        )
     d.technology = decision.technology
     return decision.rate_bps if decision.rate_bps is not None else rate, decision.isolation or isolation
 

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dssn_models.compute.enclave import enclave_factor, enclave_start_s
+from dssn_models.engines.api import EngineImage
+from dssn_models.plan import NodePlan
 from dssn_models.policies.api import NodeView
 
 if TYPE_CHECKING:
@@ -110,9 +113,14 @@ class Telemetry:
         return free
 
     def views(
-        self, candidates: tuple[str, ...], parties: tuple[str, ...], technology: str | None
+        self,
+        candidates: tuple[str, ...],
+        parties: tuple[str, ...],
+        technology: str | None,
+        image: EngineImage,
+        enclave_bytes: float,
     ) -> list[NodeView]:
-        """Return the views of candidate nodes for a job whose other parties are given."""
+        """Return the views of candidate nodes for a role of an engine whose other parties are given."""
         world = self.world
         self.refresh()
         held, memory, queue, backlog = self._snapshot
@@ -129,12 +137,26 @@ class Telemetry:
                 rtt = max(rtt, 2 * route.delay_s)
                 for link in route.links:
                     free = min(free, self.link_free(link))
+            start, slowdown = self._start(node, image, enclave_bytes, free)
             out.append(
                 NodeView(
                     ident, node.site, node.role, node.cores, node.core_speed,
                     max(0.0, float(self.cores[i] - held[i])), max(0.0, float(self.memory[i] - memory[i])),
                     int(queue[i]), float(backlog[i]), node.price_cny_per_hour, rtt, free,
-                    ident not in world.down_nodes, node.tee is not None,
+                    ident not in world.down_nodes, node.tee is not None, start, slowdown,
                 )
             )  # fmt: skip
         return out
+
+    def _start(
+        self, node: NodePlan, image: EngineImage, enclave_bytes: float, free_bps: float
+    ) -> tuple[float, float]:
+        """Return (seconds before work can begin, CPU factor of the work) on a node."""
+        start = image.start_s / node.core_speed
+        if image.name not in self.world.images.cache[node.id]:
+            start += image.bytes * 8 / max(free_bps, 1.0) + image.bytes * image.verify_s_per_byte
+        if node.tee is None or enclave_bytes <= 0:
+            return start, 1.0
+        load = self.world.enclave_used[node.id] + enclave_bytes
+        start += enclave_start_s(node.tee, enclave_bytes) + node.tee.quote_s + node.tee.verify_s
+        return start, enclave_factor(node.tee, load)

@@ -14,11 +14,13 @@ import numpy as np
 import simpy
 
 from dssn_models.crypto.suites import record_overhead
+from dssn_models.market.billing import Biller
 from dssn_models.network.routing import Route, Router, both_ways
 from dssn_models.nodes.allocation import Allocator
 from dssn_models.plan import NodePlan, OperationPlan, Plan, ServicePlan
 from dssn_models.policies.api import RefuseOrder, RouteView, View
-from dssn_models.policies.registry import resolve
+from dssn_models.policies.legality import fault_of
+from dssn_models.policies.registry import SHIPPED, as_policy, resolve
 from dssn_models.rng import Streams, stream
 from dssn_models.trust.compliance import RulePack
 from dssn_sim.channels import Channels
@@ -84,9 +86,11 @@ class World:
         self.policies = {
             kind: resolve(p) for kind, p in plan.policies.items() if kind not in (policies or {})
         }
-        self.policies.update(policies or {})
+        self.policies.update({k: as_policy(p, k, {}) for k, p in (policies or {}).items()})
         self.policy_name = {kind: p.name for kind, p in plan.policies.items()}
         self.policy_name.update({kind: type(obj).__name__ for kind, obj in (policies or {}).items()})
+        # Shipped policies are tested to decide legally; a user's own is checked at each decision.
+        self._trusted = {k for k, p in self.policies.items() if type(p) in SHIPPED.values()}
         # The router's own answer is already the shortest delay: no need to ask a policy for it.
         self.routing_decides = self.policy_name.get("routing", "shortest_delay") != "shortest_delay"
         self.telemetry = Telemetry(self)
@@ -103,6 +107,7 @@ class World:
         self.in_flight_by_class = dict.fromkeys((c.id for c in plan.classes), 0)
         self.evidence = Ledger(self.streams.get("evidence", "salt"))
         self._idle_rng = stream(plan.run.seed, replication, "review")
+        self.biller = Biller(plan)
         self.rules = RulePack.from_mapping(plan.compliance)
         self.charged_core_s = 0.0
         self._pools: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -220,7 +225,8 @@ class World:
         )
         if isinstance(decision, RefuseOrder):
             raise Refusal(decision.reason, "routing policy")
-        return found[decision.route] if 0 <= decision.route < len(found) else found[0]
+        chosen: Route = found[decision.route]
+        return chosen
 
     def links_changed(self) -> None:
         """Recompute what routes must avoid after a link went down or came back."""
@@ -381,6 +387,10 @@ class World:
         policy = self.policies[kind]
         rng = self.streams.get("policy", kind)
         decision = policy.decide(view, self.env.now, rng)
+        if kind not in self._trusted:
+            fault = fault_of(kind, view, decision)  # type: ignore[arg-type]
+            if fault:
+                raise Refusal("admission.policy", f"{kind} policy {self.policy_name.get(kind, '')}: {fault}")
         choice = getattr(decision, "node", None) or getattr(decision, "technology", None)
         if choice is None:
             choice = type(decision).__name__ if not hasattr(decision, "route") else str(decision.route)
