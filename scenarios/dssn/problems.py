@@ -8,7 +8,7 @@ each code; ``docs/errors.md`` is rendered from it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -16,14 +16,19 @@ from dssn.compile.codes import SEMANTIC
 
 __all__ = [
     "CODES",
+    "MAX_PROBLEMS",
     "CodeInfo",
     "Problem",
     "Problems",
     "errors_markdown",
+    "limited",
     "nearest",
     "shorten",
     "sort_problems",
 ]
+
+#: Problems that are listed; further ones are counted.
+MAX_PROBLEMS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,26 @@ def sort_problems(problems: Iterable[Problem], main_file: str = "") -> list[Prob
     """Return the problems without repeats: the main file first, then by file, line, column and code."""
     unique = dict.fromkeys(problems)
     return sorted(unique, key=lambda p: (p.file != main_file, p.file, p.line, p.column, p.code, p.path))
+
+
+def limited(problems: Sequence[Problem], file: str, total: int = 0) -> list[Problem]:
+    """Return the first :data:`MAX_PROBLEMS` problems, and E116 if there are more.
+
+    Parameters
+    ----------
+    problems : sequence of Problem
+        In the order of the files.
+    file : str
+        The main file.
+    total : int
+        How many there are, if ``problems`` is only the begin.
+    """
+    notes = [p for p in problems if p.code == "E116"][:1]
+    others = [p for p in problems if p.code != "E116"]
+    if max(total, len(others)) > MAX_PROBLEMS and not notes:
+        found = f"more than {MAX_PROBLEMS} problems, the others are not listed"
+        notes = [Problem("E116", file, found=found, allowed="mend the listed ones first")]
+    return [*others[:MAX_PROBLEMS], *notes]
 
 
 def nearest(word: str, candidates: Iterable[str], cutoff: float = 0.6) -> str:
@@ -251,6 +276,11 @@ _FILE: Final = {
         "import is not a name",
         "`import` takes one file name or a list of file names.",
         "Write `import: [presets/base.yaml]`.",
+    ),
+    "E116": CodeInfo(
+        "too many problems",
+        "Only the first few hundred problems are listed; there are more.",
+        "Mend the listed ones; most of the others will have the same cause.",
     ),
     "E199": CodeInfo(
         "internal error",

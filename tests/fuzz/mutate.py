@@ -26,6 +26,7 @@ from typing import Any
 
 from dssn.checks import check
 from dssn.checks.check import RAISE_SWITCH
+from dssn.compile.world import World
 from dssn.loading.library import library_dir, library_names
 from dssn.loading.load import load_scenario
 from dssn.loading.tree import compose, plain
@@ -37,6 +38,7 @@ else:  # run as a script
     sys.path.insert(0, str(Path(__file__).parents[2]))
     from tests.fuzz.mutations import MUTATIONS, Files, random_sets
 
+#: Processor time, so that a busy machine makes no hangs; three times as much by the clock.
 TIME_LIMIT_S = 10.0
 MEMORY_LIMIT_BYTES = 1 << 30
 FAILURES = ("traceback", "hang", "memory", "bad line")
@@ -53,23 +55,35 @@ class Case:
     sets: list[str] = field(default_factory=list)
 
 
-def corpus() -> list[tuple[str, str, Any]]:
-    """Return (name, text, document) of each scenario, as written and as resolved."""
+@dataclass(frozen=True)
+class Original:
+    """A scenario before it is mutated; large ones are taken less often, as each check of them takes longer."""
+
+    name: str
+    text: str
+    document: Any
+    weight: float
+
+
+def corpus() -> list[Original]:
+    """Return each shipped scenario, as written and as resolved."""
     rows = []
     for name in library_names():
         text = (library_dir() / f"{name}.yaml").read_text(encoding="utf-8")
         tree, _ = compose(text, name)
         assert tree is not None
-        rows.append((name, text, plain(tree)))
         loaded = load_scenario(name)
-        rows.append((f"{name} resolved", loaded.resolved_yaml, loaded.document))
+        weight = 1 / (1 + len(World.of(loaded).nodes) / 200)
+        rows.append(Original(name, text, plain(tree), weight))
+        rows.append(Original(f"{name} resolved", loaded.resolved_yaml, loaded.document, weight))
     return rows
 
 
-def make_case(seed: int, number: int, rows: list[tuple[str, str, Any]]) -> Case:
+def make_case(seed: int, number: int, rows: list[Original]) -> Case:
     """Return a case, the same for the same seed and number."""
     rng = random.Random(f"{seed}/{number}")
-    name, text, document = rng.choice(rows)
+    original = rng.choices(rows, [row.weight for row in rows])[0]
+    name, text, document = original.name, original.text, original.document
     kind = rng.choices(list(MUTATIONS), [weight for weight, _ in MUTATIONS.values()])[0]
     if rng.random() < 0.05:
         return Case(number, name, "set", {"case.yaml": text.encode()}, random_sets(rng, document))
@@ -90,7 +104,8 @@ def run_case(case: Case, folder: Path) -> tuple[str, list[str]]:
         old.unlink()
     for name, raw in case.files.items():
         (folder / name).write_bytes(raw)
-    signal.setitimer(signal.ITIMER_REAL, TIME_LIMIT_S)
+    signal.setitimer(signal.ITIMER_PROF, TIME_LIMIT_S)
+    signal.setitimer(signal.ITIMER_REAL, 3 * TIME_LIMIT_S)
     try:
         problems = check(folder / "case.yaml", sets=case.sets)
     except _HangError:
@@ -100,6 +115,7 @@ def run_case(case: Case, folder: Path) -> tuple[str, list[str]]:
     except BaseException:  # noqa: BLE001 - whatever comes out is the finding
         return "traceback", [traceback.format_exc()]
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
     faults = [fault for p in problems for fault in bad_line(p)]
     if faults:
@@ -129,9 +145,11 @@ def _worker(pipe: Connection, seed: int) -> None:
     """Check the cases whose numbers come through the pipe."""
     os.environ[RAISE_SWITCH] = "1"
     signal.signal(signal.SIGALRM, _on_alarm)
+    signal.signal(signal.SIGPROF, _on_alarm)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     rows = corpus()
-    check("metro")  # what is loaded once is not the case's
+    for name in ("metro", "trace-driven"):  # what is loaded once is not the case's
+        check(name)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + MEMORY_LIMIT_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -248,7 +248,7 @@ def _truncate(rng: random.Random, text: str, document: Any) -> Files:
 def _characters(rng: random.Random, text: str, document: Any) -> Files:
     for _ in range(rng.choice((1, 1, 3, 10))):
         i = rng.randrange(len(text))
-        new = rng.choice(list("[]{},:'\"&*!#|>%@`?-\t \n~<=\\") + ["", "é", "\u2028", "\ufeff", "\x07"])
+        new = rng.choice([*"[]{},:'\"&*!#|>%@`?-\t \n~<=\\", "", "é", "\u2028", "\ufeff", "\x07"])
         text = text[:i] + new + text[i + rng.choice((0, 1)) :]
     return {"case.yaml": text.encode()}
 
@@ -378,7 +378,7 @@ MUTATIONS: dict[str, tuple[float, Mutation]] = {
     "delete": (2, _delete),
     "swap": (2, _swap),
     "repeat": (1, _repeat),
-    "huge count": (1, _huge_count),
+    "huge count": (0.4, _huge_count),
     "parts": (1, _parts),
     "truncate": (1, _truncate),
     "characters": (2, _characters),

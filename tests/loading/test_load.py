@@ -45,16 +45,22 @@ def test_overrides_and_sets_stay_in_the_resolved_yaml():
     loaded = load_scenario("metro", ["busy"], ["run.seed=77"])
     again = load_text(loaded.resolved_yaml)
     assert again.scenario.run.seed == 77
-    assert again.document["workload"][0]["arrivals"]["rate"] == "240 /h"
+    assert again.document["workload"][0] == load_scenario("metro", ["busy"]).document["workload"][0]
     assert again.hash == loaded.hash != load_scenario("metro").hash
 
 
-def test_set_comes_after_overrides_and_overrides_after_the_file():
-    def psi(**kw):
-        return load_scenario("metro", **kw).document["workload"][0]["arrivals"]["rate"]
+def test_set_comes_after_overrides_and_overrides_after_the_file(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "import: metro\nworkload: {psi: {arrivals: {rate: 61 /h}}}\n"
+        "overrides: {busy: {workload: {psi: {arrivals: {rate: 241 /h}}}}}\n"
+    )
 
-    assert psi() == "60 /h"
-    assert psi(overrides=["busy"]) == "240 /h"
+    def psi(**kw):
+        return load_scenario(path, **kw).document["workload"][0]["arrivals"]["rate"]
+
+    assert psi() == "61 /h"
+    assert psi(overrides=["busy"]) == "241 /h"
     assert psi(overrides=["busy"], sets=["workload.psi.arrivals.rate=1 /h"]) == "1 /h"
     assert psi(sets=["workload.psi.arrivals.rate=1 /h", "workload.psi.arrivals.rate=2 /h"]) == "2 /h"
 

@@ -18,7 +18,7 @@ from dssn.loading.document import Document, read_text
 from dssn.loading.load import Loaded, document_hash, open_document, with_schema_problems
 from dssn.loading.translate import Places
 from dssn.loading.tree import plain, positions_of
-from dssn.problems import Problem, shorten, sort_problems
+from dssn.problems import MAX_PROBLEMS, Problem, limited, shorten, sort_problems
 from dssn.schema import Scenario
 
 __all__ = ["check", "check_text"]
@@ -82,14 +82,23 @@ def _check(
     others = [name for name in document.overrides if name not in overrides][:_MAX_VARIANTS]
     if document.root is not None and not any(not p.is_warning for p in found):
         for name in others:
-            found += [p for p in _variant(document, path, [*overrides, name], sets) if not p.is_warning]
-    return sort_problems(found, document.name)
+            tried = _variant(document, path, [*overrides, name], sets, asked=False)
+            found += [p for p in tried if not p.is_warning]
+    return limited(sort_problems(found, document.name), document.name)
 
 
 def _variant(
-    document: Document, path: Path | None, overrides: Sequence[str], sets: Sequence[str]
+    document: Document,
+    path: Path | None,
+    overrides: Sequence[str],
+    sets: Sequence[str],
+    *,
+    asked: bool = True,
 ) -> list[Problem]:
-    """Return the problems of the document with some overrides and options applied."""
+    """Return the problems of the document with some overrides and options applied.
+
+    An override that nobody asked for may need a trace that is not on this machine; that is no fault of it.
+    """
     document = document.copy()
     document.apply(overrides, sets)
     root, problems = document.root, document.problems
@@ -100,13 +109,16 @@ def _variant(
         scenario = Scenario.model_validate(data)
     except ValidationError as err:
         problems = with_schema_problems(document, err, Places(data, positions, document.name))
-        healed = heal(root, document.name) if document.complete else None
+        few = len(problems) < MAX_PROBLEMS
+        healed = heal(root, document.name) if document.complete and few else None
         return problems + (_semantics_of_rest(healed, document, path) if healed is not None else [])
     name = path.stem if path is not None else document.name
     problems = [Places(data, positions, document.name).with_path(p) for p in problems]
     loaded = Loaded(scenario, data, positions, path, name, document_hash(data), files=document.files)
     raws = list(check_all(loaded))
-    if not any(raw.code.startswith("E") for raw in raws) and not problems:
+    if not asked:
+        raws = [raw for raw in raws if raw.code != "E311"]
+    elif not any(raw.code.startswith("E") for raw in raws) and not problems:
         try:
             compile_plan(loaded)
         except CompileError as err:
@@ -134,7 +146,9 @@ def _without_followers(raws: Sequence[RawProblem]) -> list[RawProblem]:
 
 
 def _located(raws: Iterable[RawProblem], places: Places) -> list[Problem]:
-    return [places.problem(r.code, r.loc, r.found, r.allowed, r.hint) for r in dict.fromkeys(raws)]
+    raws = list(dict.fromkeys(raws))
+    shown = [places.problem(r.code, r.loc, r.found, r.allowed, r.hint) for r in raws[:MAX_PROBLEMS]]
+    return limited(shown, places.file, len(raws))
 
 
 def _semantics_of_rest(healed: Healed, document: Document, path: Path | None) -> list[Problem]:

@@ -64,7 +64,8 @@ def heal(root: Node, file: str) -> Healed | None:
         if () in doomed:
             return None
         touched |= {str(loc[0]) for loc in doomed}
-        root = _without(root, doomed, (), dropped)
+        above = {loc[:n] for loc in doomed for n in range(len(loc))}
+        root = _without(root, doomed, above, (), dropped)
     return None
 
 
@@ -86,14 +87,19 @@ def _item(root: Node, loc: Location) -> Location:
     return loc[:best] if best else loc
 
 
-def _without(node: Node, doomed: set[Location], at: Location, dropped: set[str]) -> Node:
-    """Return the tree without the doomed locations, noting the names of items that go."""
-    if not any(loc[: len(at)] == at for loc in doomed):
+def _without(
+    node: Node, doomed: set[Location], above: set[Location], at: Location, dropped: set[str]
+) -> Node:
+    """Return the tree without the doomed locations, noting the names of items that go.
+
+    ``above`` has every location that something doomed lies below; the rest of the tree is shared.
+    """
+    if at not in above:
         return node
     value = node.value
     if isinstance(value, dict):
         kept = {
-            key: Entry(entry.mark, _without(entry.node, doomed, (*at, key), dropped))
+            key: Entry(entry.mark, _without(entry.node, doomed, above, (*at, key), dropped))
             for key, entry in value.items()
             if (*at, key) not in doomed
         }
@@ -104,7 +110,7 @@ def _without(node: Node, doomed: set[Location], at: Location, dropped: set[str])
             if (*at, i) in doomed:
                 dropped.add(item_key(item) or "")
             else:
-                left.append(_without(item, doomed, (*at, i), dropped))
+                left.append(_without(item, doomed, above, (*at, i), dropped))
         return Node(node.mark, left, node.size, node.height)
     return node
 

@@ -103,7 +103,8 @@ def _type(schema: Mapping[str, Any]) -> str:
             items = schema.get("items") or (schema.get("prefixItems") or [{}])[0]
             return f"list of {_type(items)}"
         case "object":
-            below = schema.get("additionalProperties")
+            named = list(schema.get("patternProperties", {}).values())
+            below = named[0] if named else schema.get("additionalProperties")
             return f"name → {_type(below)}" if isinstance(below, dict) else "mapping"
         case "integer" | "number" as word:
             return ("whole number" if word == "integer" else "number") + _range(schema)

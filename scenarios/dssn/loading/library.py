@@ -61,7 +61,8 @@ def find(source: str | os.PathLike[str]) -> Path | Problem:
     if isinstance(source, str) and not (os.sep in text or text.endswith(_SUFFIXES)):
         if text in library_names():
             return library_dir() / f"{text}.yaml"
-        if not path.is_file():
+        if not _is_file(path):
+            text = shorten(text, 200)[1:-1]
             names = library_names()
             return Problem(
                 "E113",
@@ -71,6 +72,13 @@ def find(source: str | os.PathLike[str]) -> Path | Problem:
                 hint=nearest(text, names),
             )
     return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 _BAD_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from dssn.loading.tree import Mark, Position, resolve_scalar
-from dssn.problems import Problem, nearest, shorten
+from dssn.problems import MAX_PROBLEMS, Problem, limited, nearest, shorten
 from dssn.schema import json_schema
 from dssn_models.units import KINDS, UnitError
 
@@ -66,14 +66,14 @@ class Places:
             try:
                 item = here[part]
             except (KeyError, IndexError, TypeError):
-                return f"{out}.{part}" if out else str(part)
+                return _joined(out, part)
             if isinstance(here, list):
                 name = item.get("id") if isinstance(item, dict) else None
                 if name is None and isinstance(item, dict) and isinstance(item.get("generate"), dict):
                     name = item["generate"].get("prefix")
-                out = f"{out}.{part if name is None or isinstance(name, list | dict) else name}"
+                out = _joined(out, part if name is None or isinstance(name, list | dict) else name)
             else:
-                out = f"{out}.{part}" if out else str(part)
+                out = _joined(out, part)
             here = item
         return out
 
@@ -109,6 +109,13 @@ class Places:
         at = self.real(loc)
         mark = self.mark(at, key=key)
         return Problem(code, mark.file, mark.line, mark.column, self.path(at), found, allowed, hint)
+
+
+def _joined(path: str, part: Any) -> str:
+    """Return the path with one more part; a part longer than any sensible name is cut."""
+    text = str(part)
+    text = text if len(text) <= 60 else f"{text[:57]}..."
+    return f"{path}.{text}" if path else text
 
 
 def _has_item(here: Any, part: str | int) -> bool:
@@ -408,8 +415,8 @@ def problems_of(err: ValidationError, places: Places) -> list[Problem]:
     Where a value fits none of several alternatives, pydantic reports each; only the alternative that came
     nearest is kept.
     """
-    errors = err.errors(include_url=False)
-    return list(dict.fromkeys(_problem(places, e) for e in _nearest_alternatives(errors, places)))
+    errors = _nearest_alternatives(err.errors(include_url=False), places)
+    return limited([_problem(places, e) for e in errors[:MAX_PROBLEMS]], places.file, len(errors))
 
 
 def _nearest_alternatives(errors: Sequence[Any], places: Places) -> list[_Error]:

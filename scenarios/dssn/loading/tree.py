@@ -30,7 +30,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
-from dssn.problems import Problem, shorten
+from dssn.problems import MAX_PROBLEMS, Problem, shorten
 
 __all__ = [
     "MAX_BYTES",
@@ -57,8 +57,6 @@ MAX_VALUES: Final = 200_000
 MAX_BYTES: Final = 2_000_000
 #: Characters of one line; some words take the reader quadratic time.
 MAX_LINE: Final = 20_000
-#: Problems of one file that are listed; further ones are counted.
-MAX_PROBLEMS: Final = 500
 
 
 class Mark(NamedTuple):
@@ -183,6 +181,8 @@ class _Composer:
     def report(self, code: str, mark: Mark, found: str, allowed: str = "", path: str = "") -> None:
         self.problems.append(Problem(code, mark.file, mark.line, mark.column, path, found, allowed))
         if len(self.problems) >= MAX_PROBLEMS:
+            text = "reading ends at so many problems"
+            self.problems.append(Problem("E116", mark.file, found=text, allowed="mend the listed ones first"))
             raise _StopError
 
     def stop(self, code: str, mark: Mark, found: str, allowed: str = "") -> _StopError:

@@ -1,0 +1,192 @@
+import importlib
+import time
+
+import pytest
+
+from dssn.checks import check, check_text
+from dssn.loading.library import library_names
+from dssn.problems import CODES, MAX_PROBLEMS, Problem, nearest, shorten
+
+NAMES = library_names()
+checks = importlib.import_module("dssn.checks.check")  # the package's name `check` is the function
+
+
+def found(text, **kw):
+    return [(p.code, p.path) for p in check_text(text, **kw)]
+
+
+@pytest.mark.req("TB-01")
+@pytest.mark.parametrize("name", NAMES)
+def test_every_shipped_scenario_is_without_fault(name):
+    assert [p.render() for p in check(name) if not p.is_warning] == []
+
+
+def test_faults_across_sections_show_beside_faults_of_the_schema():
+    text = (
+        "import: metro\n"
+        "run: {sed: 3}\n"
+        "workload: {psi: {consumers: [bnak], assets: [calls]}}\n"
+        "nodes:\n"
+        "  - {id: extra, role: drn, site: site9, size: 8cores}\n"
+    )
+    assert found(text) == [
+        ("E201", "run.sed"),
+        ("E301", "workload.psi.consumers"),
+        ("E301", "nodes.extra.site"),
+        ("E208", "nodes.extra.size"),
+    ]
+
+
+def test_nobody_is_blamed_for_naming_what_had_to_be_left_out():
+    text = (
+        "import: metro\n"
+        "nodes:\n"
+        "  - {id: extra, site: site1}\n"  # no role: the node is left out
+        "assets:\n"
+        "  - {id: more, node: extra, rows: 5}\n"
+        "workload: {psi: {consumers: [bank, extra], assets: [calls]}}\n"
+    )
+    assert found(text) == [("E202", "nodes.extra")]
+
+
+def test_a_missing_import_does_not_bring_a_flood_of_missing_keys():
+    assert found("import: presets/bsae.yaml\ntitle: x\n") == [("E110", "import")]
+
+
+def test_overrides_that_nobody_asked_for_are_tried():
+    text = "import: metro\noverrides: {night: {run: {horizon: 3}}}\n"
+    assert found(text) == [("E204", "run.horizon")]
+    assert found(text, overrides=["busy"]) == [("E204", "run.horizon")]
+
+
+def test_a_trace_that_only_an_untried_override_needs_may_be_absent():
+    text = (
+        "import: metro\n"
+        "overrides: {real: {workload: {psi: {arrivals: {kind: trace, file: none.csv, time: t}}}}}\n"
+    )
+    assert found(text) == []
+    assert found(text, overrides=["real"]) == [("E311", "workload.psi.arrivals.file")]
+
+
+def test_options_are_checked_too():
+    problems = check("metro", ["bussy"], ["run.seeds=3"])
+    assert [(p.code, p.hint) for p in problems] == [("E401", "busy"), ("E201", "seed")]
+
+
+@pytest.mark.parametrize(
+    "source", ["", "\0", "nosuch", "/", "a/b/c.yaml", "x" * 10_000, "☃", "-"], ids=range(8)
+)
+def test_any_source_is_answered(source):
+    problems = check(source)
+    assert [p.code for p in problems] in (["E101"], ["E113"])
+    assert len(problems[0].render()) < 1000
+
+
+def test_an_unexpected_exception_becomes_a_problem_unless_the_switch_is_set(monkeypatch):
+    def broken(*_, **__):
+        raise KeyError("inside")
+
+    monkeypatch.setattr(checks, "check_all", broken)
+    with pytest.raises(KeyError):
+        check("metro")
+    monkeypatch.setenv(checks.RAISE_SWITCH, "0")
+    (problem,) = check("metro")
+    assert problem.code == "E199"
+    assert "KeyError at test_check.py:" in problem.found
+    (problem,) = check_text("import: metro\n", "text")
+    assert (problem.code, problem.file) == ("E199", "text")
+
+
+def test_recursion_ends_in_a_problem_not_in_a_crash():
+    deep = "a: " + "{a:\n " * 5000 + "1" + "}" * 5000
+    assert [c for c, _ in found(deep)] == ["E106"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "title: '" + "x\n " * 150_000,
+        "a: b\n" * 100_000,
+        "\n".join(f"k{i}: 1" for i in range(40_000)),
+        "import: metro\n" + "\n".join(f"k{i}: 1" for i in range(12_000)),
+        "import: metro\nnodes:\n" + "  - {id: a, rle: b}\n" * 5_000,
+        "import: metro\nassets:\n" + "  - {id: a, node: bnk, rows: 5}\n" * 5_000,
+        "x: " + "!" * 19_000 + "\n",
+    ],
+    ids=[
+        "open quote",
+        "one key",
+        "too many keys",
+        "many keys",
+        "many bad nodes",
+        "many unknown nodes",
+        "long tag",
+    ],
+)
+def test_the_worst_texts_take_seconds_of_processor_time(text):
+    started = time.process_time()
+    problems = check_text(text)
+    assert problems
+    assert len(problems) <= 1000
+    assert time.process_time() - started < 2.5  # a quarter of the longest file, a quarter of 10 s
+
+
+def test_of_very_many_problems_the_first_are_listed_and_the_rest_counted():
+    problems = check_text("import: metro\n" + "\n".join(f"k{i}: 1" for i in range(700)))
+    assert [p.code for p in problems].count("E201") == MAX_PROBLEMS == 500
+    assert problems[-1].code == "E116"
+    assert len(problems) == 501
+
+
+def test_problems_have_a_json_form_with_all_parts():
+    (problem,) = check_text("import: metro\nrun: {sed: 3}\n", "mine")
+    data = problem.to_json()
+    assert data["text"] == problem.render()
+    assert {k: data[k] for k in ("code", "file", "line", "column", "path", "hint")} == {
+        "code": "E201",
+        "file": "mine",
+        "line": 2,
+        "column": 7,
+        "path": "run.sed",
+        "hint": "seed",
+    }
+
+
+def test_a_rendered_problem_is_one_printable_line():
+    line = Problem("E201", "a\nb", 1, 1, "p\tq", "x\u202ey", "z\x00").render()
+    assert line.isprintable()
+
+
+def test_codes_are_explained():
+    for code, info in CODES.items():
+        assert code[0] in "EW"
+        assert code[1:].isdecimal()
+        assert len(code) == 4
+        for text in info:
+            assert text
+            assert "\n" not in text
+        assert info.explanation.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("word", "names", "near"),
+    [
+        ("dnr", ["dsn", "drn"], "drn"),
+        ("Horizon", ["horizon"], "horizon"),
+        ("warm_up", ["warmup", "horizon"], "warmup"),
+        ("x" * 1000, ["x"], ""),
+        ("", ["a"], ""),
+        ("node7", [f"node{i}" for i in range(2000)], ""),
+    ],
+)
+def test_nearest(word, names, near):
+    if near == "" and word in names:
+        assert nearest(word, names) == ""  # it is there; there is nothing to suggest
+    else:
+        assert nearest(word, names) == near
+
+
+def test_shorten_never_shows_a_huge_number_or_python_words():
+    assert len(shorten(10**5000)) < 60
+    assert shorten([True, None]) == "a list of 2"
+    assert shorten("y" * 100, 20) == "'" + "y" * 16 + "...'"
