@@ -214,3 +214,14 @@ def test_hash_is_of_the_canonical_form():
 def test_options_are_named_in_the_head_of_the_resolved_yaml():
     text = load_scenario("metro", ["busy"], ["run.seed=3"]).resolved_yaml
     assert text.splitlines()[0] == "# metro --override busy --set 'run.seed=3', resolved"
+
+
+def test_in_a_wheel_the_library_lies_inside_the_package(tmp_path, monkeypatch):
+    import dssn
+
+    inside = tmp_path / "dssn" / "library"
+    inside.mkdir(parents=True)
+    (inside / "only.yaml").write_text("title: t\nquestion: q\n")
+    monkeypatch.setattr(dssn, "__path__", [str(tmp_path / "dssn")])
+    assert library_dir() == inside
+    assert list_library() == [("only", "t", "q")]
