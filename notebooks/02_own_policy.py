@@ -42,8 +42,8 @@ nodes:
   - {id: enclave_large, role: tee_pool, site: site5, size: 32C64G, tee: sgx2}
 workload:
   psi: {arrivals: {rate: 6 /h}}
-  tee: {arrivals: {kind: poisson, rate: 1500 /h}, chain: [{id: run, rows: 300000}]}
-run: {horizon: 40 min, warmup: 5 min, replications: 3, seed: 1}
+  tee: {arrivals: {kind: poisson, rate: 1000 /h}, chain: [{id: run, rows: 300000}]}
+run: {horizon: 1 h, warmup: 5 min, replications: 4, seed: 1}
 """)
 sc
 
