@@ -215,7 +215,11 @@ def test_counts_take_whole_numbers_only(value: object) -> None:
 
 def test_job_parameters_are_checked_against_the_engine() -> None:
     job = Job.model_validate({"engine": "api.query", "calls": 10, "answer": "4 kB", "content": "result"})
-    assert job.params == {"calls": Dist("constant", 10.0), "answer": Dist("constant", 4000.0), "content": "result"}
+    assert job.params == {
+        "calls": Dist("constant", 10.0),
+        "answer": Dist("constant", 4000.0),
+        "content": "result",
+    }
     flag = Job.model_validate({"engine": "fl.horizontal", "secure": False})
     assert flag.params == {"secure": False}
 
@@ -250,7 +254,9 @@ def test_faults_of_job_and_parameters_come_together() -> None:
 def test_every_default_of_every_engine_parses_as_the_schema_reads_it() -> None:
     for engine in REGISTRY.values():
         written = {
-            name: show_quantity(default, kind) if kind in KINDS and not isinstance(default, str | bool) else default
+            name: show_quantity(default, kind)
+            if kind in KINDS and not isinstance(default, str | bool)
+            else default
             for name, (default, kind, _) in engine.parameters().items()
         }
         job = Job.model_validate({"engine": engine.name, **written})
@@ -309,7 +315,13 @@ ARRIVALS = [
     {"kind": "schedule", "times": ["1 s", "2 s"]},
     {"kind": "schedule", "every": "10 s"},
     {"kind": "renewal", "gap": {"erlang": {"mean": "1 s", "k": 4}}},
-    {"kind": "trace", "file": "x.csv", "time": "t", "sizes": {"rows": "n"}, "classes": {"column": "c", "map": {"a": "b"}}},
+    {
+        "kind": "trace",
+        "file": "x.csv",
+        "time": "t",
+        "sizes": {"rows": "n"},
+        "classes": {"column": "c", "map": {"a": "b"}},
+    },
 ]
 
 

@@ -41,8 +41,8 @@ class Model(BaseModel):
     )
 
 
-#: A name: letters, digits, ``. _ - @ ( ) ' + :`` and inner spaces; no comma, because tables join ids by it.
-Id = Annotated[str, StringConstraints(pattern=r"^\w[\w .@()'+:-]*$", max_length=120)]
+#: A name: letters, digits, inner spaces and ``._-@()'+:/#&``; no comma, because tables join ids by it.
+Id = Annotated[str, StringConstraints(pattern=r"^\w[\w .@()'+:/#&-]*$", max_length=120)]
 #: Free text.
 Text = Annotated[str, StringConstraints(max_length=4000)]
 #: A whole number of things.
