@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import networkx as nx
 
@@ -23,9 +23,9 @@ from dssn_models.network.graph import Topology
 from dssn_models.plan import AssetPlan, FaultPlan, NetworkPlan, NodePlan, ServicePlan, SitePlan, StreamPlan
 
 if TYPE_CHECKING:
-    from dssn.loading import Loaded
+    from dssn.loading.load import Loaded
 
-    Source = Scenario | Loaded
+    Source: TypeAlias = Scenario | Loaded
 
 __all__ = ["World"]
 
