@@ -16,6 +16,8 @@ from dssn.report.charts.utilisation import busiest
 from dssn.report.numbers import show
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from dssn.report.data import RunData
 
 __all__ = ["Binding", "find_binding"]
@@ -59,10 +61,11 @@ def find_binding(data: RunData) -> Binding:
             "No delivery was completed after the warm-up, so no resource can be named as binding.",
         )
     count = max(len(orders), 1)
-    services, top_service = _services(data, count)
-    nodes, top_node = _nodes(data, count)
-    links, top_link = _links(data, count)
+    services, top_service, part_service = _services(data, count)
+    nodes, top_node, part_node = _nodes(data, count)
+    links, top_link, part_link = _links(data, count)
     lost = {"service": services, "node": nodes, "link": links}
+    parts = {"service": part_service, "node": part_node, "link": part_link}
     names = {"service": top_service, "node": top_node, "link": top_link}
     kind = max(lost, key=lambda k: lost[k])
     mean = float(done["order_to_result_s"].mean())
@@ -73,12 +76,16 @@ def find_binding(data: RunData) -> Binding:
             f"No resource binds: orders waited {share} of the time from order to result; {_highest(data)}",
         )  # fmt: skip
     words = {
-        "service": "the queue of the control-plane service",
-        "node": "free cores and memory on nodes, above all",
-        "link": "bandwidth, above all of",
+        "service": "control-plane services",
+        "node": "free cores and memory on nodes",
+        "link": "bandwidth",
     }
+    where = f"{names[kind]} ({show(parts[kind], 'share', 2)} of it)"
+    where = (
+        f"spread over many {_PLURAL[kind]}, most on {where}" if parts[kind] < 0.1 else f"above all {where}"
+    )
     text = (
-        f"The binding resource is {words[kind]} {names[kind]}: per order {show(lost[kind], 's')} were lost waiting for it "
+        f"The binding resource is {words[kind]}, {where}: per order {show(lost[kind], 's')} were lost waiting for it "
         f"({show(lost[kind] / mean, 'share', 2)} of the mean time from order to result)"
     )
     others = [f"{show(lost[k], 's')} for {_PLURAL[k]}" for k in lost if k != kind]
@@ -93,42 +100,49 @@ def find_binding(data: RunData) -> Binding:
 _PLURAL = {"service": "services", "node": "nodes", "link": "links"}
 
 
-def _services(data: RunData, count: int) -> tuple[float, str]:
+def _top(values: pd.Series[float]) -> float:
+    """Return the largest value as a share of the sum."""
+    total = float(values.sum())
+    return float(values.max()) / total if total > 0 else 0.0
+
+
+def _services(data: RunData, count: int) -> tuple[float, str, float]:
     frame = data.table("services")
     if frame.empty:
-        return 0.0, ""
+        return 0.0, "", 0.0
     waited = (frame["calls"] * frame["wait_mean_s"].fillna(0.0)).groupby(frame["service"]).sum()
-    return float(waited.sum()) / count, str(waited.idxmax())
+    return float(waited.sum()) / count, str(waited.idxmax()), _top(waited)
 
 
-def _nodes(data: RunData, count: int) -> tuple[float, str]:
+def _nodes(data: RunData, count: int) -> tuple[float, str, float]:
     phases = data.after_warmup("phases", "start_s")
     waited = float(phases.loc[phases["phase"] == "coallocate", "wait_s"].sum())
     nodes = data.table("nodes")
     if nodes.empty:
-        return waited / count, ""
+        return waited / count, "", 0.0
     queue = nodes.groupby("node")["queue_mean"].mean()
     name = (
         str(queue.idxmax())
         if float(queue.max()) > 0
         else str(nodes.groupby("node")["util_reserved"].mean().idxmax())
     )
-    return waited / count, name
+    return waited / count, name, _top(queue)
 
 
-def _links(data: RunData, count: int) -> tuple[float, str]:
+def _links(data: RunData, count: int) -> tuple[float, str, float]:
     flows = data.after_warmup("flows", "start_s")
     if flows.empty:
-        return 0.0, ""
+        return 0.0, "", 0.0
     slow = (flows["end_s"] - flows["start_s"] - flows["ideal_s"]).clip(lower=0.0)
     slow = slow.where(np.isfinite(slow), 0.0)
     by_link = slow.groupby(flows["bottleneck"]).sum()
-    return float(slow.sum()) / count, str(by_link.idxmax()) if len(by_link) else ""
+    return float(slow.sum()) / count, str(by_link.idxmax()), _top(by_link)
 
 
 def _use(data: RunData, kind: str, name: str) -> str:
     frame = busiest(data, _PLURAL[kind])
-    rows = frame[frame["id"].str.startswith(name)] if len(frame) else frame
+    own = frame["id"].str.rsplit(" ", n=1).str[0] if kind == "link" else frame["id"]
+    rows = frame[own == name] if len(frame) else frame
     if rows.empty:
         return ""
     row = rows.iloc[0]

@@ -154,7 +154,7 @@ def _faults(axes: Axes, data: RunData, factor: float, *, named: bool) -> None:
         )
         axes.axvline(fault.at_s / factor, color=BAD, lw=0.8, ls=":")
         if named:
-            label = fault.label or f"{fault.kind.replace('_', ' ')}: {fault.target}"
+            label = f"{fault.label or fault.kind.replace('_', ' ')}: {fault.target}"
             axes.annotate(
                 label, (fault.at_s / factor, 1), xycoords=("data", "axes fraction"), fontsize=7.5, color=BAD,
                 xytext=(3, -9), textcoords="offset points",
