@@ -283,3 +283,13 @@ def test_split_replications_needs_no_order():
     parts = dict(split_replications({"orders": table("orders", rows)}))
     assert parts[0]["orders"].column("order").to_pylist() == [0, 2, 4]
     assert parts[1]["orders"].column("order").to_pylist() == [1, 3, 5]
+
+
+def test_no_warm_up_hint_where_the_load_changes_by_design():
+    from dataclasses import replace
+
+    from dssn_sim.stats.warmup import hint
+
+    told = hint([], replace(FACTS, steady=False))
+    assert told.enough
+    assert "by design" in told.text

@@ -25,6 +25,8 @@ class RunFacts:
         Priority classes in order.
     objectives : tuple of ObjectivePlan
         To be judged.
+    steady : bool
+        Whether the load is meant to be the same all the time (no daily profile, burst, trace or fault).
     """
 
     horizon_s: float
@@ -32,6 +34,7 @@ class RunFacts:
     confidence: float
     classes: tuple[str, ...]
     objectives: tuple[ObjectivePlan, ...] = ()
+    steady: bool = True
 
     @classmethod
     def of(cls, plan: Plan) -> RunFacts:
@@ -43,6 +46,7 @@ class RunFacts:
             run.confidence,
             tuple(c.id for c in plan.classes),
             plan.objectives,
+            not plan.faults and all(s.arrivals.kind in ("poisson", "renewal") for s in plan.streams),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -53,6 +57,7 @@ class RunFacts:
             "confidence": self.confidence,
             "classes": list(self.classes),
             "objectives": [asdict(o) for o in self.objectives],
+            "steady": self.steady,
         }
 
     @classmethod
@@ -64,4 +69,5 @@ class RunFacts:
             float(value["confidence"]),
             tuple(value["classes"]),
             tuple(ObjectivePlan(**o) for o in value["objectives"]),
+            bool(value.get("steady", True)),
         )

@@ -147,6 +147,9 @@ def hint(replications: list[Mapping[str, pa.Table]], facts: RunFacts) -> WarmupH
         times.append(time[order])
         starts.append(arrived[order])
     used = facts.warmup_s
+    if not facts.steady:
+        text = "the load changes by design (profile, burst, trace or fault): the KPIs are those of this window"
+        return WarmupHint(math.nan, used, True, text)
     length = min((len(t) for t in times), default=0)
     if length < 100:
         return WarmupHint(math.nan, used, True, "fewer than 100 deliveries: no hint on the warm-up")
