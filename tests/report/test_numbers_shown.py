@@ -54,13 +54,13 @@ def test_a_share_below_one_is_never_shown_as_all(share):
 
 
 def test_interval_or_the_reason_why_none():
-    assert show_interval(kpi()) == "1 s – 2 s"
+    assert show_interval(kpi()) == "1 – 2 s"
     assert show_interval(kpi(low=None, high=None)) == "none: no spread"
     assert "every replication" in show_interval(kpi(low=2.0, high=2.0))
 
 
 def test_interval_narrower_than_its_digits_shows_more_digits():
-    assert show_interval(kpi(low=1.50001, high=1.5004)) == "1.5 s – 1.5004 s"
+    assert show_interval(kpi(low=1.50001, high=1.5004)) == "1.5 – 1.5004 s"
 
 
 def test_headline_holds_every_objective_and_classes_only_where_asked():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 __all__ = ["emit_json", "heading", "line", "plain", "table"]
@@ -20,7 +20,6 @@ def plain(value: Any) -> Any:
     """Return a value as JSON can hold it: NaN and infinities become None, dataclasses mappings."""
     import dataclasses
     import math
-    from collections.abc import Mapping
 
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -51,7 +50,12 @@ def heading(text: str) -> None:
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = (), title: str = ""
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+    least: Mapping[str, int] | None = None,
+    title: str = "",
 ) -> None:
     """Print a table.
 
@@ -65,6 +69,8 @@ def table(
         Cells; printed as they are, without markup.
     right : sequence of str
         Headings of right-aligned columns.
+    least : mapping of str to int
+        Heading to the width below which a column is not folded.
     title : str
         Above the table.
     """
@@ -76,7 +82,12 @@ def table(
     console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 400)
     grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title or None, title_justify="left")
     for name in columns:
-        grid.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        grid.add_column(
+            name,
+            justify="right" if name in right else "left",
+            overflow="fold",
+            min_width=(least or {}).get(name),
+        )
     for row in rows:
         grid.add_row(*(Text(str(cell), style=_STYLE.get(str(cell), "")) for cell in row))
     if sys.stdout.isatty():

@@ -17,6 +17,7 @@ from dssn.cli.progress import Watcher
 if TYPE_CHECKING:
     from dssn.report.data import RunData
     from dssn_sim.runs import RunFolder
+    from dssn_sim.stats.kpi import Kpi
 
 __all__ = ["choose_folder", "register", "say_if_compiling"]
 
@@ -190,7 +191,7 @@ def _as_json(folder: RunFolder, report_path: Path) -> dict[str, Any]:
 
 def _print_result(folder: RunFolder, data: RunData, report_path: Path) -> None:
     from dssn.report.answer import answer, warnings
-    from dssn.report.numbers import headline, show, show_interval, statistic, subject, title
+    from dssn.report.numbers import headline, show, show_interval
 
     kpis, verdicts = folder.kpis, folder.objectives
     info = folder.run["scenario"]
@@ -201,35 +202,15 @@ def _print_result(folder: RunFolder, data: RunData, report_path: Path) -> None:
     rows = []
     for k in headline(kpis):
         verdict = next((v for v in verdicts if v.key == k.key), None)
-        bound = (
-            ""
-            if verdict is None
-            else f"{'≤' if verdict.direction == 'max' else '≥'} {show(verdict.bound, k.unit)}"
-        )
-        rows.append(
-            (
-                title(k.name),
-                subject(k),
-                statistic(k.stat),
-                show(k.estimate, k.unit),
-                show_interval(k),
-                bound,
-                k.met,
+        judged = ""
+        if verdict is not None:
+            judged = (
+                f"{'≤' if verdict.direction == 'max' else '≥'} {show(verdict.bound, k.unit)}: {verdict.met}"
             )
-        )
-    table(
-        [
-            "figure",
-            "of",
-            "statistic",
-            "value",
-            f"{show(data.confidence, 'share')} interval",
-            "objective",
-            "verdict",
-        ],
-        rows,
-        right=["value"],
-    )
+        rows.append((_about(k), show(k.estimate, k.unit), show_interval(k), judged))
+    level = f"{show(data.confidence, 'share')} interval"
+    heads = ["figure", "value", level, "objective"]
+    table(heads, rows, right=["value"], least={"value": 9, level: 18, "objective": 14})
     line()
     for sentence in answer(data, kpis, verdicts):
         line(sentence)
@@ -242,6 +223,17 @@ def _print_result(folder: RunFolder, data: RunData, report_path: Path) -> None:
         f"{n} replication{'s' if n != 1 else ''}, seed {folder.run['seed']}, {wall:.1f} s. Tables: {folder.path}/tables"
     )
     line(f"Report: {report_path}")
+
+
+def _about(k: Kpi) -> str:
+    """Return what a figure is in few words: ``Order to result p95, urgent``."""
+    from dssn.report.numbers import subject, title
+
+    stat = {"p50": "median", "max": "largest", "mean": "mean"}.get(
+        k.stat, k.stat if k.stat.startswith("p") else ""
+    )
+    name = f"{title(k.name)} {stat}".rstrip()
+    return name if subject(k) == "all" else f"{name}, {subject(k)}"
 
 
 def report(

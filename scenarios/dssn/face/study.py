@@ -147,7 +147,7 @@ class Comparison:
         every : bool
             All KPIs; otherwise those of the first table of a report.
         """
-        from dssn.report.numbers import headline, show, statistic, subject, title
+        from dssn.report.numbers import headline, show, span, statistic, subject, title
 
         found: list[tuple[str, ...]] = []
         chosen = list(self._paired.rows) if every else headline(self._paired.rows)
@@ -155,7 +155,7 @@ class Comparison:
             sign = "+" if r.difference > 0 else ""
             relative = f" ({sign}{show(r.relative, 'share', 2)})" if r.relative == r.relative else ""
             interval = (
-                f"{show(r.low, r.unit)} – {show(r.high, r.unit)}"
+                span(show(r.low, r.unit), show(r.high, r.unit))
                 if r.low is not None and r.high is not None
                 else f"none: {r.why_no_interval}"
             )

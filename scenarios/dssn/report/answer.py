@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dssn.report.binding import find_binding
 from dssn.report.charts.phases import phase_means
 from dssn.report.charts.refusals import losses
-from dssn.report.numbers import show, show_interval, statistic, title
+from dssn.report.numbers import show, show_interval, span, statistic, title
 
 if TYPE_CHECKING:
     from dssn.report.data import RunData
@@ -58,7 +58,7 @@ def _one(v: Verdict) -> str:
     who = f" in class {v.cls}" if v.cls else ""
     sign = "at most" if v.direction == "max" else "at least"
     where = (
-        f" (interval {show(v.low, unit)} – {show(v.high, unit)})"
+        f" (interval {span(show(v.low, unit), show(v.high, unit))})"
         if v.low is not None and v.high is not None
         else ""
     )

@@ -13,7 +13,7 @@ from dssn.report.charts import cdf, cost, flowmap, phases, refusals, timeseries,
 from dssn.report.charts.base import Chart, NoChart
 from dssn.report.data import RunData
 from dssn.report.facts import assumed, run_card, simulated
-from dssn.report.numbers import headline, show, show_interval, statistic, subject, title
+from dssn.report.numbers import headline, show, show_interval, span, statistic, subject, title
 
 if TYPE_CHECKING:
     from dssn_models.plan import Plan
@@ -166,7 +166,7 @@ def _verdict_row(v: Verdict) -> dict[str, str]:
 
     unit = KPIS[v.kpi].unit if v.kpi in KPIS else ""
     interval = (
-        f"{show(v.low, unit)} – {show(v.high, unit)}"
+        span(show(v.low, unit), show(v.high, unit))
         if v.low is not None and v.high is not None
         else f"none: {v.why}"
     )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from dssn_sim.stats.kpi import Kpi
 
-__all__ = ["TITLES", "KpiLike", "headline", "show", "show_interval", "statistic", "subject", "title"]
+__all__ = ["TITLES", "KpiLike", "headline", "show", "show_interval", "span", "statistic", "subject", "title"]
 
 
 class KpiLike(Protocol):
@@ -67,7 +67,7 @@ TITLES: Final = {
     "throughput": "Throughput",
     "util": "Utilisation",
     "bytes": "Bytes on the data plane",
-    "raw_exposed": "Raw bytes that left their owner",
+    "raw_exposed": "Raw bytes exposed",
     "channel_setup": "Channel set-up",
     "channel_leak": "Channels never closed",
     "cold_starts": "Cold engine starts",
@@ -139,7 +139,7 @@ def _number(value: float, digits: int) -> str:
 
 
 def show_interval(kpi: Kpi) -> str:
-    """Return ``low – high`` with unit, or why there is none."""
+    """Return ``low – high`` with unit (once if it is the same), or why there is none."""
     if kpi.low is None or kpi.high is None:
         return f"none: {kpi.why_no_interval}" if kpi.why_no_interval else "none"
     if kpi.low == kpi.high:
@@ -147,6 +147,20 @@ def show_interval(kpi: Kpi) -> str:
     low, high = show(kpi.low, kpi.unit), show(kpi.high, kpi.unit)
     if low == high:
         low, high = show(kpi.low, kpi.unit, 5), show(kpi.high, kpi.unit, 5)
+    return span(low, high)
+
+
+def span(low: str, high: str) -> str:
+    """Return two shown values as a range, a common unit once.
+
+    Examples
+    --------
+    >>> span("1.5 s", "2 s"), span("59 s", "1.2 min"), span("3", "5")
+    ('1.5 – 2 s', '59 s – 1.2 min', '3 – 5')
+    """
+    first, _, unit = low.rpartition(" ")
+    if first and not unit[0].isdigit() and high.endswith(f" {unit}"):
+        return f"{first} – {high}"
     return f"{low} – {high}"
 
 
