@@ -255,7 +255,7 @@ class Delivery:
             raise Refusal(verdict.reason, verdict.clause)
         if verdict.outcome == "needs_approval":
             self.state("order", "held")
-            yield from self.call("review", "human")
+            yield from self.call("reviewers", "human")
             self.state("order", "inProgress")
             person = human_verdict(self.world.rules, rng)
             if person.outcome == "refuse":

@@ -55,7 +55,7 @@ def small(*sets: str, extra: str = "") -> Plan:
 # ------------------------------------------------------------------ metro, the golden plan
 
 
-@pytest.mark.req("CFG-01", "NOD-05")
+@pytest.mark.req("TB-01", "NOD-05")
 def test_metro_by_structure() -> None:
     plan = plan_of("metro")
     assert [s.id for s in plan.network.sites] == [f"site{i}" for i in range(1, 6)]

@@ -168,7 +168,7 @@ def test_a_mix_draws_its_values_with_their_shares() -> None:
 # ------------------------------------------------------------------ the whole file
 
 
-@pytest.mark.req("CFG-01")
+@pytest.mark.req("TB-01")
 def test_metro_is_valid_and_frozen() -> None:
     scenario = Scenario.model_validate(METRO)
     assert [s.id for s in scenario.workload] == ["psi", "api", "tee"]
@@ -390,7 +390,7 @@ def test_a_group_needs_one_number() -> None:
 # ------------------------------------------------------------------ JSON schema
 
 
-@pytest.mark.req("CFG-02")
+@pytest.mark.req("TB-01")
 def test_json_schema_has_units_engines_and_docstrings() -> None:
     schema = json_schema()
     definitions = schema["$defs"]
