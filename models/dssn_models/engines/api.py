@@ -107,11 +107,30 @@ class Engine(Protocol):
     (providers), ``arbiter`` (a helper placed by policy), ``tee`` (an enclave placed by policy).
     """
 
-    name: str  # psi.ecdh, fl.horizontal, ...
-    title: str
-    weight: str  # light | medium | heavy
-    image: EngineImage
-    confidentiality: str  # plain | privacy | tee : what leaves the owner
+    @property
+    def name(self) -> str:
+        """Key in the registry: psi.ecdh, fl.horizontal, ..."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+        ...
+
+    @property
+    def weight(self) -> str:
+        """Class by footprint: light, medium or heavy."""
+        ...
+
+    @property
+    def image(self) -> EngineImage:
+        """What is loaded where the engine is cold."""
+        ...
+
+    @property
+    def confidentiality(self) -> str:
+        """What leaves the owner: plain, privacy or tee."""
+        ...
 
     def roles(self, parties: int) -> Sequence[str]:
         """Return the roles of a run with this many providers."""

@@ -51,8 +51,8 @@ def rate_steps(plan: ArrivalPlan, horizon_s: float) -> tuple[Floats, Floats]:
     start, end = window(plan, horizon_s)
     edges = {start, end}
     profile = np.asarray(plan.profile, dtype=float)
+    slot = DAY_S / max(1, len(profile))
     if len(profile):
-        slot = DAY_S / len(profile)
         first, last = int(np.floor(start / slot)), int(np.ceil(end / slot))
         edges.update(float(x) for x in np.arange(first, last + 1) * slot)
     for begin, duration, _factor in plan.windows:

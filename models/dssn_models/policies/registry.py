@@ -316,7 +316,7 @@ def as_policy(
     elif hasattr(thing, "decide"):
         if options:
             raise PolicyError("option", f"{name!r} is an object already made; it takes no options")
-        policy = thing
+        policy = cast(Policy, thing)
         _check_signature(policy.decide, name)
     elif callable(thing):
         _check_signature(thing, name)

@@ -34,7 +34,7 @@ Sets = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for name, function, short in (
+    commands: tuple[tuple[str, Any, str], ...] = (
         ("list", list_scenarios, "The scenarios that ship with it."),
         ("show", show, "What a scenario holds."),
         ("check", check, "Every problem of a scenario, nothing run."),
@@ -43,7 +43,8 @@ def register(app: typer.Typer) -> None:
         ("engines", engines, "The engines and their parameters."),
         ("truth", truth, "The simulator against closed forms."),
         ("requirements", requirements, "Which requirements have a test."),
-    ):
+    )
+    for name, function, short in commands:
         app.command(name, short_help=short, help=help_text(function))(guarded(function))
 
 

@@ -12,7 +12,7 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import typer
 
@@ -95,11 +95,12 @@ def _handle(error: BaseException) -> int:
 
 def _known(error: BaseException) -> int | None:
     """Handle the errors of the other rooms; they are loaded if one of theirs was raised."""
-    problems = sys.modules.get("dssn.problems")
+    problems: Any = sys.modules.get("dssn.problems")
     if problems is not None and isinstance(error, problems.Problems):
-        for problem in error.problems:
+        found: list[Any] = error.problems  # pyright: ignore[reportAttributeAccessIssue]
+        for problem in found:
             print(problem.render(), file=sys.stderr)
-        n = sum(not p.is_warning for p in error.problems)
+        n = sum(not p.is_warning for p in found)
         complain(f"{n} problem{'s' if n != 1 else ''}; nothing was run. Codes: docs/errors.md")
         return INVALID
     runs = sys.modules.get("dssn_sim.runs.errors")

@@ -32,7 +32,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Iterable):
         return [plain(v) for v in value]
     if hasattr(value, "item"):  # numpy scalar
-        return plain(value.item())
+        return plain(value.item())  # pyright: ignore[reportAttributeAccessIssue]
     return str(value)
 
 

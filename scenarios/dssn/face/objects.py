@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from dssn_models.plan import Plan, PolicyPlan
+from dssn_models.policies.api import PolicyKind
 from dssn_models.policies.registry import KINDS, as_policy
 
 __all__ = ["with_policies"]
@@ -35,7 +36,7 @@ def with_policies(
     chosen: dict[str, PolicyPlan] = dict(plan.policies)
     objects: dict[str, Any] = {}
     for kind, given in policies.items():
-        known = next((k for k in KINDS if k == kind), None)
+        known: PolicyKind | None = next((k for k in KINDS if k == kind), None)
         if known is None:
             raise ValueError(f"no policy kind {kind!r}; there are {', '.join(KINDS)}")
         if isinstance(given, PolicyPlan):

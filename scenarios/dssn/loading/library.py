@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -124,11 +125,10 @@ def read_tree(path: Path, name: str) -> tuple[Node | None, list[Problem]]:
 
     Files of the library are read once and kept, because presets are imported again and again.
     """
-    try:
+    real, stat = path, None
+    with suppress(OSError, ValueError, RuntimeError):
         real = path.resolve()
         stat = real.stat() if real.is_relative_to(library_dir()) else None
-    except (OSError, ValueError, RuntimeError):
-        stat = None
     if stat is not None:
         tree, problems = _read_library(real, name, stat.st_mtime_ns, stat.st_size)
         return tree, list(problems)

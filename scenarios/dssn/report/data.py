@@ -102,7 +102,7 @@ class RunData:
             files = sorted(self.folder.glob(f"**/{name}.parquet"))
         if not files:
             return empty_table(name)
-        parts = [pq.read_table(f, partitioning=None) for f in files]
+        parts = [pq.read_table(f, partitioning=None) for f in files]  # pyright: ignore[reportArgumentType]
         merged: pa.Table = pa.concat_tables(parts, promote_options="permissive")
         frame: pd.DataFrame = merged.to_pandas()
         if "replication" not in frame.columns:

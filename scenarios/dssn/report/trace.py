@@ -129,7 +129,8 @@ def _deliveries(data: RunData, orders: pd.DataFrame, phases: pd.DataFrame) -> It
         for row in _rows(orders[orders["cls"] == cls]):
             start = float(row.arrived_s)
             own = by_order.get(row.order)
-            end = max([float(row.ended_s), *(own["end_s"].tolist() if own is not None else [])])
+            ends: list[float] = own["end_s"].tolist() if own is not None else []
+            end = max([float(row.ended_s), *ends])
             while busy and busy[0][0] <= start:
                 heapq.heappush(free, heapq.heappop(busy)[1])
             if free:

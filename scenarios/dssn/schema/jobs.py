@@ -82,7 +82,9 @@ def _read(raw: Mapping[Any, Any]) -> tuple[dict[str, JobParameter], list[Line]]:
         except PydanticCustomError as exc:
             lines.append(line(exc, key, found=value))
         except ValidationError as exc:
-            lines += [{**inner, "loc": (key, *inner["loc"])} for inner in lines_of(exc)]
+            for inner in lines_of(exc):
+                inner["loc"] = (key, *inner["loc"])  # pyright: ignore[reportTypedDictNotRequiredAccess]
+                lines.append(inner)
     profiles = list(REGISTRY[engine].profiles())
     profile = raw.get("profile")
     if isinstance(profile, str) and profile not in profiles:

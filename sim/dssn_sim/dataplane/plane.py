@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import simpy
 from numpy.typing import NDArray
+from simpy.events import EventPriority
 
 from dssn_models.plan import NetworkPlan
 from dssn_sim.dataplane.api import DeviceCapacity, DeviceUse, LinkUse, Outcome
@@ -408,7 +409,7 @@ class DataPlane(Reservations):
         event._value = None
         assert event.callbacks is not None
         event.callbacks.append(callback)
-        self.env.schedule(event, simpy.events.EventPriority(priority), delay)
+        self.env.schedule(event, EventPriority(priority), delay)
         return event
 
     def _on_flush(self, _event: simpy.Event) -> None:

@@ -163,7 +163,11 @@ class RunFolder:
         filters = None if replication is None else [("replication", "=", replication)]
         # One file, no threads: row order is that of the file.
         return pq.read_table(
-            self.table_path(name), columns=columns, filters=filters, partitioning=None, use_threads=False
+            self.table_path(name),
+            columns=columns,
+            filters=filters,
+            partitioning=None,
+            use_threads=False,  # pyright: ignore[reportArgumentType]
         )
 
     def pandas(self, name: str, replication: int | None = None) -> pd.DataFrame:

@@ -373,7 +373,7 @@ def _read_some(task: Task) -> dict[str, Any]:
     for name in TABLES_READ:
         path = task.path / f"{name}.parquet"
         if path.is_file():
-            found[name] = pq.read_table(path, partitioning=None, use_threads=False)
+            found[name] = pq.read_table(path, partitioning=None, use_threads=False)  # pyright: ignore[reportArgumentType]
     return found
 
 

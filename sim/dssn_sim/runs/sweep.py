@@ -63,7 +63,7 @@ class SweepFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.index = pq.read_table(path / "index.parquet", partitioning=None)
+        self.index = pq.read_table(path / "index.parquet", partitioning=None)  # pyright: ignore[reportArgumentType]
 
     def __repr__(self) -> str:
         return f"SweepFolder({str(self.path)!r}, {self.index.num_rows} points)"

@@ -158,7 +158,7 @@ def _plain(value: object) -> Any:
     if isinstance(value, str | int | bool) or value is None:
         return value
     if hasattr(value, "item"):  # numpy scalar
-        return _plain(value.item())
+        return _plain(value.item())  # pyright: ignore[reportAttributeAccessIssue]
     return str(value)
 
 

@@ -148,7 +148,9 @@ def hint(replications: list[Mapping[str, pa.Table]], facts: RunFacts) -> WarmupH
         starts.append(arrived[order])
     used = facts.warmup_s
     if not facts.steady:
-        text = "the load changes by design (profile, burst, trace or fault): the KPIs are those of this window"
+        text = (
+            "the load changes by design (profile, burst, trace or fault): the KPIs are those of this window"
+        )
         return WarmupHint(math.nan, used, True, text)
     length = min((len(t) for t in times), default=0)
     if length < 100:

@@ -44,7 +44,7 @@ def _same_bytes(a: Path, b: Path) -> bool:
 
 
 def _first_difference(a: Path, b: Path) -> str:
-    left, right = (pq.read_table(p, partitioning=None) for p in (a, b))
+    left, right = (pq.read_table(p, partitioning=None) for p in (a, b))  # pyright: ignore[reportArgumentType]
     if left.num_rows != right.num_rows:
         return f"{left.num_rows} and {right.num_rows} rows"
     if left.column_names != right.column_names:
