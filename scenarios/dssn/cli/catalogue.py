@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
         ("requirements", requirements, "Which requirements have a test."),
     )
     for name, function, short in commands:
-        app.command(name, short_help=short, help=help_text(function))(guarded(function))
+        app.command(name, short_help=short, help=help_text(function))(guarded(cast(Any, function)))
 
 
 def list_scenarios(*, json: Json = False) -> None:

@@ -166,8 +166,8 @@ class RunFolder:
             self.table_path(name),
             columns=columns,
             filters=filters,
-            partitioning=None,
-            use_threads=False,  # pyright: ignore[reportArgumentType]
+            partitioning=None,  # pyright: ignore[reportArgumentType]
+            use_threads=False,
         )
 
     def pandas(self, name: str, replication: int | None = None) -> pd.DataFrame:
