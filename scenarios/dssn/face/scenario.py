@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from dssn.compile.codes import RawProblem
     from dssn.loading import Loaded
     from dssn.problems import Problem
@@ -117,6 +121,39 @@ class Scenario:
         source, before, sets = self.origin()
         pairs = [f"{k}={v}" for k, v in set.items()] if isinstance(set, dict) else list(set)
         return load(source, overrides=[*before, *overrides], set=[*sets, *pairs])
+
+    def with_topology(self, graph: nx.Graph[Any]) -> Scenario:
+        """Return the scenario on a networkx graph.
+
+        Parameters
+        ----------
+        graph : networkx.Graph
+            Nodes become sites (attributes ``lat``/``lon`` or ``pos``, ``population``, ``kind`` ... where
+            given), edges become spans (``length_m``, ``length_km`` or ``dist`` in km, else the great circle).
+
+        Raises
+        ------
+        TopologyError
+            If the graph is no network (empty, without ends).
+        Problems
+            If the scenario names sites that the graph does not have.
+        """
+        from dssn_models.network.topologies import from_networkx
+
+        topology = from_networkx(graph)
+        detour = self.plan.network.detour_factor
+        sites = [{k: v for k, v in asdict(s).items() if v not in ("", 0.0)} for s in topology.sites]
+        edges = [
+            {
+                "a": e.a,
+                "b": e.b,
+                "length": f"{e.length_m * (1.0 if e.routed else detour):.9g} m",
+                "srlg": e.srlg,
+            }
+            for e in topology.edges
+        ]
+        spec = json.dumps({"kind": "explicit", "sites": sites, "edges": edges}, ensure_ascii=False)
+        return self.vary(set={"network.topology": spec})
 
     def origin(self) -> tuple[str | Path, list[str], list[str]]:
         """Return the file or name it was loaded from, with the overrides and settings applied so far."""
