@@ -20,7 +20,7 @@ from dssn_models.plan import JobStepPlan
 from dssn_models.policies.api import JobFacts, RefuseOrder, View
 from dssn_models.trust.compliance import ReviewFacts, human_verdict, review
 from dssn_sim.errors import Failure, Refusal, StopError
-from dssn_sim.fork import fork
+from dssn_sim.fork import fork_processes
 from dssn_sim.job import Job
 from dssn_sim.netorder import order_network, release_slices
 
@@ -280,7 +280,9 @@ class Delivery:
         done = {step.id: env.event() for step in steps}
         for event in done.values():
             event._defused = True
-        yield from fork(env, [self._link_of_chain(j, s, done) for j, s in zip(jobs, steps, strict=True)])
+        yield from fork_processes(
+            env, [self._link_of_chain(j, s, done) for j, s in zip(jobs, steps, strict=True)]
+        )
 
     def _link_of_chain(self, job: Job, step: JobStepPlan, done: Mapping[str, simpy.Event]) -> Process:
         for name in step.after:

@@ -1,7 +1,7 @@
 """Rows in, Arrow tables out.
 
 Rows are tuples in the column order of ``dssn_models.results``; they are turned into columns
-once, at the end. Nothing here looks at the values.
+block by block as the run goes on. Nothing here looks at the values.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ _ARROW: Final[dict[str, pa.DataType]] = {
     "string": pa.string(),
     "bool": pa.bool_(),
 }
+
+#: Rows that are packed at a time.
+_BLOCK: Final = 2048
 
 
 def arrow_schema(name: str, backend: str = "simulation") -> pa.Schema:
@@ -48,20 +51,33 @@ class Recorder:
     def __init__(self, replication: int) -> None:
         self.replication = replication
         self.rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TABLES}
+        self._packed: dict[str, list[list[pa.Array]]] = {name: [] for name in TABLES}
+
+    def pack(self) -> None:
+        """Turn long lists of rows into columns: while they are in the cache, and before they fill the memory."""
+        for name, rows in self.rows.items():
+            if len(rows) >= _BLOCK:
+                self._packed[name].append(_columns(name, rows))
+                rows.clear()
 
     def tables(self, backend: str = "simulation") -> dict[str, pa.Table]:
         """Return every table, also empty ones, in the order of recording."""
         return {name: self._table(name, rows, backend) for name, rows in self.rows.items()}
 
     def _table(self, name: str, rows: list[tuple[Any, ...]], backend: str) -> pa.Table:
-        schema = arrow_schema(name, backend)
-        n = len(rows)
-        width = len(TABLES[name].columns)
-        columns: list[Any] = list(zip(*rows, strict=True)) if rows else [() for _ in range(width)]
-        if len(columns) != width:
-            raise ValueError(f"table {name}: rows have {len(columns)} values, the schema has {width} columns")
-        arrays = [pa.array([self.replication] * n, pa.int32())]
-        arrays += [
-            pa.array(c, _ARROW[spec.type]) for c, spec in zip(columns, TABLES[name].columns, strict=True)
-        ]
-        return pa.Table.from_arrays(arrays, schema=schema)
+        blocks = [*self._packed[name], _columns(name, rows)]
+        arrays = [pa.concat_arrays(parts) for parts in zip(*blocks, strict=True)]
+        number = pa.array([self.replication], pa.int32())[0]
+        return pa.Table.from_arrays(
+            [pa.repeat(number, len(arrays[0])), *arrays], schema=arrow_schema(name, backend)
+        )
+
+
+def _columns(name: str, rows: list[tuple[Any, ...]]) -> list[pa.Array]:
+    specs = TABLES[name].columns
+    columns: list[Any] = list(zip(*rows, strict=True)) if rows else [() for _ in specs]
+    if len(columns) != len(specs):
+        raise ValueError(
+            f"table {name}: rows have {len(columns)} values, the schema has {len(specs)} columns"
+        )
+    return [pa.array(c, _ARROW[spec.type]) for c, spec in zip(columns, specs, strict=True)]

@@ -1,20 +1,21 @@
 """A control-plane station: servers, a queue, and counters.
 
-One SimPy event per call: a timer at the end of service frees the server and resumes the caller
-directly, without a second trip through the event queue. A station that is
-down keeps its queue and starts the interrupted calls again when it is back.
+At most two SimPy events a call: its arrival (where the way there takes time) and its answer. The end of
+service is known when service begins, so a server is freed when somebody next looks; only while calls wait
+does a timer fire at the next end. A station that is down keeps its queue and starts the interrupted calls
+again when it is back.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Literal, NamedTuple
+from math import inf
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import simpy
-from simpy.events import NORMAL, PENDING, Event
+from simpy.events import NORMAL, Event
 
 __all__ = ["Call", "Served", "Station", "StationUse"]
 
@@ -43,15 +44,28 @@ class Call(Event):
 
     __slots__ = ("abandoned", "after_s", "arrived_s", "began_s", "epoch", "priority", "service_s")
 
-    def __init__(self, env: simpy.Environment, service_s: float, priority: int) -> None:
-        super().__init__(env)
+    def __init__(self, env: simpy.Environment, service_s: float, priority: int, after_s: float) -> None:
+        self.env = env
+        self.callbacks = []
         self.abandoned = False
-        self.after_s = 0.0
-        self.arrived_s = env.now
+        self.after_s = after_s
+        self.arrived_s = -1.0
         self.began_s = -1.0
         self.service_s = service_s
         self.priority = priority
         self.epoch = 0
+
+
+class _Timer:
+    """An entry of the event queue that only calls back: the part of an Event that the queue needs."""
+
+    __slots__ = ("call", "callbacks", "epoch")
+    _ok: ClassVar[bool] = True
+
+    def __init__(self, callbacks: Any, call: Call | None, epoch: int) -> None:
+        self.callbacks = callbacks
+        self.call = call
+        self.epoch = epoch
 
 
 class Station:
@@ -70,8 +84,8 @@ class Station:
     """
 
     __slots__ = (
-        "_busy", "_changed_s", "_down_since", "_fifo", "_heap", "_running", "_seq", "discipline", "env",
-        "name", "on_finish", "queue_limit", "servers", "up", "use",
+        "_begun", "_busy", "_changed_s", "_down_since", "_ends", "_fifo", "_heap", "_on_answer", "_on_arrival",
+        "_on_wake", "_seq", "_wake_s", "discipline", "env", "name", "queue_limit", "servers", "up", "use",
     )  # fmt: skip
 
     def __init__(
@@ -82,7 +96,6 @@ class Station:
         discipline: Literal["fifo", "priority"] = "fifo",
         queue_limit: int | None = None,
         name: str = "",
-        on_finish: Callable[[Call], None] | None = None,
     ) -> None:
         if servers < 1:
             raise ValueError(f"a station needs at least one server, got {servers}")
@@ -91,7 +104,6 @@ class Station:
         self.discipline = discipline
         self.queue_limit = queue_limit
         self.name = name
-        self.on_finish = on_finish
         self.up = True
         self.use = StationUse()
         self._busy = 0
@@ -99,8 +111,13 @@ class Station:
         self._down_since = 0.0
         self._fifo: deque[Call] = deque()
         self._heap: list[tuple[int, int, Call]] = []
-        self._running: dict[Call, None] = {}
+        self._ends: list[tuple[float, int, Call]] = []  # calls in service by their end; in order of begin
+        self._begun = 0
         self._seq = 0
+        self._wake_s = inf
+        self._on_arrival = (self._arrival,)
+        self._on_answer = (self._answer_due,)
+        self._on_wake = (self._wake,)
 
     # ------------------------------------------------------------ public
 
@@ -112,6 +129,7 @@ class Station:
     @property
     def busy(self) -> int:
         """Servers at work."""
+        self._settle(self.env.now)
         return self._busy
 
     def serve(
@@ -122,48 +140,17 @@ class Station:
         The call reaches the station ``before_s`` from now, and its event fires ``after_s`` after
         the end of service: the way there and back without waking the caller in between.
         """
-        call = Call(self.env, service_s, priority)
-        call.after_s = after_s
+        call = Call(self.env, service_s, priority, after_s)
         if before_s > 0:
-            self._timer(before_s, lambda _event: self._arrive(call))
+            self._schedule(self.env.now + before_s, _Timer(self._on_arrival, call, 0))
         else:
             self._arrive(call)
         return call
 
-    def _arrive(self, call: Call) -> None:
-        call.arrived_s = self.env.now
-        if call.abandoned:
-            return
-        if self.up and self._busy < self.servers:
-            self._begin(call)
-        elif self.queue_limit is not None and self.queue_length >= self.queue_limit:
-            self.use.dropped += 1
-            self._answer(call, Served(0.0, 0.0, dropped=True))
-        else:
-            self._enqueue(call)
-
-    def _timer(self, delay_s: float, callback: Callable[[Event], None]) -> None:
-        timer = Event(self.env)
-        timer._ok = True
-        timer._value = None
-        timer.callbacks = [callback]
-        self.env.schedule(timer, NORMAL, delay_s)
-
-    def _answer(self, call: Call, served: Served) -> None:
-        """Fire the caller's event, ``after_s`` from now."""
-        call._ok = True
-        call._value = served
-        if call.after_s > 0 or not self._waited_for(call):
-            self.env.schedule(call, NORMAL, call.after_s)
-            return
-        # The caller is resumed inside the timer's event: no second trip through the event queue.
-        callbacks, call.callbacks = call.callbacks, None  # type: ignore[assignment]
-        for callback in callbacks:
-            callback(call)
-
-    @staticmethod
-    def _waited_for(call: Call) -> bool:
-        return bool(call.callbacks)
+    def answered(self, call: Call) -> bool:
+        """Return whether the service of a call is over (its answer may still be on the way)."""
+        self._settle(self.env.now)
+        return call.triggered
 
     def abandon(self, call: Call) -> None:
         """Withdraw a call that still waits or is on its way (the caller's patience ran out)."""
@@ -178,40 +165,76 @@ class Station:
         """Take the station down or back; work in service starts again when it is back."""
         if up == self.up:
             return
-        self._integrate()
+        now = self.env.now
+        self._settle(now)
+        self._integrate(now)
         self.up = up
         if not up:
-            self._down_since = self.env.now
-            for call in list(self._running):
+            self._down_since = now
+            for _end, _n, call in sorted(self._ends, key=lambda item: item[1]):
                 call.epoch += 1
                 call.began_s = -1.0
                 self._requeue(call)
-            self._running.clear()
+            self._ends.clear()
             self._busy = 0
         else:
-            self.use.down_s += self.env.now - self._down_since
-            self._start_waiting()
+            self.use.down_s += now - self._down_since
+            self._start_waiting(now)
+            self._arm()
 
     def reset_use(self) -> None:
         """Forget counters (end of warm-up)."""
-        self._integrate()
+        self._settle(self.env.now)
+        self._integrate(self.env.now)
         self.use = StationUse()
         if not self.up:
             self._down_since = self.env.now
 
     def snapshot(self) -> StationUse:
         """Return the counters up to now."""
-        self._integrate()
+        self._settle(self.env.now)
+        self._integrate(self.env.now)
         down = 0.0 if self.up else self.env.now - self._down_since
         u = self.use
         return StationUse(u.calls, u.busy_s, u.dropped, u.down_s + down, list(u.waits))
 
     # ------------------------------------------------------------ inside
 
-    def _integrate(self) -> None:
-        now = self.env.now
+    def _schedule(self, at_s: float, timer: _Timer) -> None:
+        # SimPy's own schedule() takes a delay; the sum of end of service and way back must not be rounded twice.
+        env: Any = self.env
+        heappush(env._queue, (at_s, NORMAL, next(env._eid), timer))
+
+    def _integrate(self, now: float) -> None:
         self.use.busy_s += self._busy * (now - self._changed_s)
         self._changed_s = now
+
+    def _arrival(self, timer: _Timer) -> None:
+        if timer.call is not None:
+            self._arrive(timer.call)
+
+    def _arrive(self, call: Call) -> None:
+        now = call.arrived_s = self.env.now
+        if call.abandoned:
+            return
+        if self._ends and self._ends[0][0] <= now:
+            self._settle(now)
+        if self.up and self._busy < self.servers:
+            self._begin(call, now)
+        elif self.queue_limit is not None and self.queue_length >= self.queue_limit:
+            self.use.dropped += 1
+            self._drop(call)
+        else:
+            self._enqueue(call)
+            self._arm()
+
+    def _drop(self, call: Call) -> None:
+        call._ok = True
+        call._value = Served(0.0, 0.0, dropped=True)
+        if call.after_s > 0 or not call.callbacks:
+            self.env.schedule(call, NORMAL, call.after_s)
+        else:
+            _resume_callers(call)
 
     def _enqueue(self, call: Call) -> None:
         if self.discipline == "fifo":
@@ -229,33 +252,67 @@ class Station:
             heappush(self._heap, (call.priority, -self._seq, replacement))
             self._seq += 1
 
-    def _begin(self, call: Call) -> None:
-        self._integrate()
+    def _begin(self, call: Call, now: float) -> None:
+        self._integrate(now)
         self._busy += 1
-        call.began_s = self.env.now
-        self._running[call] = None
-        epoch = call.epoch
-        self._timer(call.service_s, lambda _event: self._finish(call, epoch))
+        call.began_s = now
+        end = now + call.service_s
+        self._begun += 1
+        heappush(self._ends, (end, self._begun, call))
+        self._schedule(end + call.after_s, _Timer(self._on_answer, call, call.epoch))
 
-    def _finish(self, call: Call, epoch: int) -> None:
-        if call.epoch != epoch or call._value is not PENDING:
+    def _answer_due(self, timer: _Timer) -> None:
+        call = timer.call
+        if call is None or call.epoch != timer.epoch:
+            return  # the station failed while it served the call, which will be served again
+        if self._ends and self._ends[0][0] <= self.env.now:
+            self._settle(self.env.now)
+        # The callers are resumed inside the timer's event: no second trip through the event queue.
+        _resume_callers(call)
+
+    def _settle(self, now: float) -> None:
+        """Free the servers whose service has ended, each as of its own end."""
+        ends, use = self._ends, self.use
+        while ends and ends[0][0] <= now:
+            end, _n, call = heappop(ends)
+            self._integrate(end)
+            self._busy -= 1
+            wait = call.began_s - call.arrived_s
+            use.calls += 1
+            use.waits.append(wait)
+            call._ok = True
+            call._value = Served(wait, call.service_s)
+            if self._fifo or self._heap:
+                self._start_waiting(end)
+        if self._fifo or self._heap:
+            self._arm()
+
+    def _arm(self) -> None:
+        """Make sure that something settles at the next end of service while calls wait."""
+        if not self._ends or not (self._fifo or self._heap):
             return
-        self._integrate()
-        self._busy -= 1
-        del self._running[call]
-        wait = call.began_s - call.arrived_s
-        self.use.calls += 1
-        self.use.waits.append(wait)
-        if self.on_finish is not None:
-            self.on_finish(call)
-        self._start_waiting()
-        self._answer(call, Served(wait, call.service_s))
+        end, _n, call = self._ends[0]
+        # The answer of a call without a way back falls on the end itself.
+        if call.after_s > 0 and end < self._wake_s:
+            self._wake_s = end
+            self._schedule(end, _Timer(self._on_wake, None, 0))
 
-    def _start_waiting(self) -> None:
+    def _wake(self, _timer: _Timer) -> None:
+        if self.env.now >= self._wake_s:
+            self._wake_s = inf
+        self._settle(self.env.now)
+
+    def _start_waiting(self, now: float) -> None:
         while self.up and self._busy < self.servers:
             if self._fifo:
-                self._begin(self._fifo.popleft())
+                self._begin(self._fifo.popleft(), now)
             elif self._heap:
-                self._begin(heappop(self._heap)[2])
+                self._begin(heappop(self._heap)[2], now)
             else:
                 return
+
+
+def _resume_callers(call: Call) -> None:
+    callbacks, call.callbacks = call.callbacks, None  # type: ignore[assignment]
+    for callback in callbacks:
+        callback(call)

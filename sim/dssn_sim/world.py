@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import simpy
@@ -24,6 +24,7 @@ from dssn_models.policies.registry import SHIPPED, as_policy, resolve
 from dssn_models.rng import Streams, stream
 from dssn_models.trust.compliance import RulePack
 from dssn_sim.channels import Channels
+from dssn_sim.clock import Clock
 from dssn_sim.dataplane import DataPlane
 from dssn_sim.dataplane.api import DeviceCapacity
 from dssn_sim.errors import Failure, Refusal
@@ -42,7 +43,22 @@ Needs = dict[str, tuple[float, float]]  # node -> cores, bytes of memory
 #: How long a transfer waits for a repair when no other path exists, if the plan has no retries.
 NO_ROUTE_PATIENCE_S = 30.0
 
+#: Ended orders between two looks of the recorder at its rows.
+_PACK_EVERY = 64
+
 _SECONDS_PER_MONTH = 30 * 86400.0
+
+
+class _Desk(NamedTuple):
+    """A service's operation as called from one site."""
+
+    service: ServicePlan
+    operation: OperationPlan
+    station: Station
+    rtt_s: float
+    bytes: float  # of all messages of a call
+    before_s: float  # network time before service
+    after_s: float  # network time after it
 
 
 class World:
@@ -58,7 +74,7 @@ class World:
 
     def __init__(self, plan: Plan, replication: int, policies: dict[str, Any] | None = None) -> None:
         self.plan = plan
-        self.env = simpy.Environment()
+        self.env = Clock()
         self.streams = Streams(plan.run.seed, replication)
         self.rec = Recorder(replication)
         self.router = Router(plan.network)
@@ -113,6 +129,7 @@ class World:
         self._pools: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._rtt: dict[tuple[str, str], float] = {}
         self._call_rng: dict[tuple[str, str], list[float]] = {}
+        self._desks: dict[tuple[str, str, str], _Desk | None] = {}
         self._node_jobs = dict.fromkeys(self.node_index, 0)
 
     # ------------------------------------------------------------ services
@@ -171,22 +188,22 @@ class World:
         RTT per message pair; bytes are counted on the order. A dropped call refuses the order, a
         service that is down longer than the retries allow fails it.
         """
-        service = self.service_for(kind, node.site)
-        if service is None or operation not in service.operations:
+        try:
+            desk = self._desks[kind, operation, node.site]
+        except KeyError:
+            desk = self._desks[kind, operation, node.site] = self._desk(kind, operation, node.site)
+        if desk is None:
             return 0.0
-        op = service.operations[operation]
-        rtt = self.site_rtt(node.site, service.site)
-        order.control_bytes += op.messages * (op.request_bytes + op.response_bytes)
-        station = self.stations[service.id]
+        service, op, station, rtt = desk.service, desk.operation, desk.station, desk.rtt_s
+        order.control_bytes += desk.bytes
         work = self.service_time(service, operation, op)
-        after = 0.0 if service.batch_s > 0 else 0.5 * rtt
-        call = station.serve(work, priority, before_s=(op.messages - 0.5) * rtt, after_s=after)
+        call = station.serve(work, priority, before_s=desk.before_s, after_s=desk.after_s)
         if station.up:
             served = yield call
         else:
             patience = self.plan.run.retry_s * max(1, self.plan.run.max_retries)
             yield self.env.any_of([call, self.env.timeout(patience)])
-            if not call.triggered:
+            if not station.answered(call):
                 station.abandon(call)
                 raise Failure("fault.service", service.id)
             served = call.value
@@ -197,6 +214,19 @@ class World:
             blocks = math.floor(self.env.now / service.batch_s) + 1
             yield self.env.timeout(blocks * service.batch_s - self.env.now + 0.5 * rtt)
         return served.wait_s
+
+    def _desk(self, kind: str, operation: str, site: str) -> _Desk | None:
+        """Look up what a call from a site meets; it stays the same for a whole run."""
+        service = self.service_for(kind, site)
+        if service is None or operation not in service.operations:
+            return None
+        op = service.operations[operation]
+        rtt = self.site_rtt(site, service.site)
+        return _Desk(
+            service, op, self.stations[service.id], rtt,
+            op.messages * (op.request_bytes + op.response_bytes),
+            (op.messages - 0.5) * rtt, 0.0 if service.batch_s > 0 else 0.5 * rtt,
+        )  # fmt: skip
 
     # ------------------------------------------------------------ network
 
@@ -436,5 +466,7 @@ class World:
         else:
             self.failed += 1
         self.live.pop(delivery, None)
+        if (self.done + self.failed) % _PACK_EVERY == 0:
+            self.rec.pack()
         if self.in_flight == 0 and self.drained is not None and not self.drained.triggered:
             self.drained.succeed()
