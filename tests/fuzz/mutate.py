@@ -19,10 +19,11 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dssn.checks import check
 from dssn.checks.check import RAISE_SWITCH
@@ -40,7 +41,10 @@ else:  # run as a script
 
 #: Processor time, so that a busy machine makes no hangs; three times as much by the clock.
 TIME_LIMIT_S = 10.0
+#: Address space that a worker may add to what it has before the first case.
 MEMORY_LIMIT_BYTES = 1 << 30
+#: A worker is replaced after so many cases, so that what many leave behind is not blamed on one.
+CASES_A_WORKER = 500
 FAILURES = ("traceback", "hang", "memory", "bad line")
 
 
@@ -141,6 +145,29 @@ def bad_line(problem: Problem) -> list[str]:
     return out
 
 
+def _resident_kib(*, reset: bool = False) -> int:
+    """Return the largest resident memory since the last reset."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+
+
+class Answer(NamedTuple):
+    """What a worker says of a case."""
+
+    number: int
+    scenario: str = "?"
+    mutation: str = "?"
+    outcome: str = "ok"
+    details: Sequence[str] = ()
+    seconds: float = 0.0
+    grown_kib: int = 0
+
+    def __str__(self) -> str:
+        return f"case {self.number} ({self.scenario}, {self.mutation})"
+
+
 def _worker(pipe: Connection, seed: int) -> None:
     """Check the cases whose numbers come through the pipe."""
     os.environ[RAISE_SWITCH] = "1"
@@ -159,9 +186,11 @@ def _worker(pipe: Connection, seed: int) -> None:
         while (number := pipe.recv()) is not None:
             started = time.perf_counter()
             case = make_case(seed, number, rows)
+            before = _resident_kib(reset=True)
             outcome, details = run_case(case, folder)
-            pipe.send((number, case.scenario, case.mutation, outcome, details, time.perf_counter() - started))
-        pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+            grown = _resident_kib() - before
+            took = time.perf_counter() - started
+            pipe.send(Answer(number, case.scenario, case.mutation, outcome, details, took, grown))
 
 
 @dataclass
@@ -174,20 +203,19 @@ class Tally:
     failures: list[str] = field(default_factory=list)
     slowest: list[tuple[float, str]] = field(default_factory=list)
     seconds: float = 0.0
-    peak_kib: int = 0
+    largest: list[tuple[int, str]] = field(default_factory=list)
 
-    def add(
-        self, number: int, scenario: str, mutation: str, outcome: str, details: list[str], took: float
-    ) -> None:
+    def add(self, answer: Answer) -> None:
         """Count one case."""
-        self.outcomes[outcome] += 1
-        self.mutations[mutation, outcome] += 1
-        if outcome in FAILURES:
-            self.failures.append(f"case {number} ({scenario}, {mutation}): {outcome}\n" + "\n".join(details))
+        self.outcomes[answer.outcome] += 1
+        self.mutations[answer.mutation, answer.outcome] += 1
+        if answer.outcome in FAILURES:
+            self.failures.append("\n".join([f"{answer}: {answer.outcome}", *answer.details]))
         else:
-            self.codes.update(details)
-        self.seconds += took
-        self.slowest = sorted([*self.slowest, (took, f"case {number} ({scenario}, {mutation})")])[-5:]
+            self.codes.update(answer.details)
+        self.seconds += answer.seconds
+        self.slowest = sorted([*self.slowest, (answer.seconds, str(answer))])[-5:]
+        self.largest = sorted([*self.largest, (answer.grown_kib, str(answer))])[-3:]
 
     @property
     def failed(self) -> int:
@@ -208,7 +236,8 @@ class Tally:
         for code in sorted(CODES):
             lines.append(f"  {code} {CODES[code].title:<32} {self.codes[code]:>7}")
         lines += ["slowest:"] + [f"  {took:6.2f} s {what}" for took, what in reversed(self.slowest)]
-        lines.append(f"largest resident memory of a worker: {self.peak_kib / 1024:.0f} MiB")
+        lines.append("largest growth of resident memory:")
+        lines += [f"  {kib / 1024:6.0f} MiB {what}" for kib, what in reversed(self.largest)]
         return "\n".join(lines)
 
 
@@ -219,6 +248,7 @@ def fuzz(count: int, seed: int, workers: int = 2, first: int = 0) -> tuple[Tally
     started = time.perf_counter()
     numbers = iter(range(first, first + count))
     running: dict[Connection, tuple[Any, int, float]] = {}
+    done: Counter[Connection] = Counter()
 
     def start() -> None:
         number = next(numbers, None)
@@ -241,24 +271,26 @@ def fuzz(count: int, seed: int, workers: int = 2, first: int = 0) -> tuple[Tally
                 answer = pipe.recv()
             except (EOFError, ConnectionResetError):
                 process.join()
-                tally.add(number, "?", "?", "memory", [f"the worker ended with {process.exitcode}"], 0.0)
+                why = f"the worker ended with {process.exitcode}"
+                tally.add(Answer(number, outcome="memory", details=[why]))
                 del running[pipe]
                 start()
                 continue
-            if isinstance(answer, int):
-                tally.peak_kib = max(tally.peak_kib, answer)
+            tally.add(answer)
+            done[pipe] += 1
+            following = next(numbers, None) if done[pipe] < CASES_A_WORKER else None
+            pipe.send(following)
+            if following is None:
                 process.join()
                 del running[pipe]
-                continue
-            tally.add(*answer)
-            following = next(numbers, None)
-            pipe.send(following)
-            running[pipe] = (process, -1 if following is None else following, time.perf_counter())
+                start()
+            else:
+                running[pipe] = (process, following, time.perf_counter())
         for pipe, (process, number, since) in list(running.items()):
             if time.perf_counter() - since > 3 * TIME_LIMIT_S + 10:  # deaf to the timer
                 process.kill()
                 process.join()
-                tally.add(number, "?", "?", "hang", ["killed from outside"], TIME_LIMIT_S)
+                tally.add(Answer(number, outcome="hang", details=["killed from outside"]))
                 del running[pipe]
                 start()
     return tally, time.perf_counter() - started
