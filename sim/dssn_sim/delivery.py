@@ -76,11 +76,14 @@ class Delivery:
         """Move one of the order's state machines (``job``: of one job of a chain); illegal moves are bugs."""
         name = f"{machine}:{job}" if job and len(self.steps) > 1 else machine
         before = self.states.get(name)
-        first = next(iter(MACHINES[machine]))
-        if before is not None and not (state == first and not MACHINES[machine][before]):
-            check_transition(machine, before, state)
+        if before is not None and state not in MACHINES[machine][before]:
+            # A machine may start anew after its end (the allocation of a retried job).
+            first = next(iter(MACHINES[machine]))
+            if state != first or MACHINES[machine][before]:
+                check_transition(machine, before, state)
         self.states[name] = state
-        self.world.rec.rows["states"].append((self.index, name, state, self.world.env.now))
+        world = self.world
+        world.rec.rows["states"].append((self.index, name, state, world.env.now))
 
     def phase(self, name: str, body: Process, detail: str = "") -> Process:
         """Run one phase and record it."""

@@ -280,12 +280,12 @@ class Job:
     # ------------------------------------------------------------ run
 
     def _node(self, role: str) -> NodePlan:
-        node = self.bound.get(role)
-        if node is None and role == "host":
-            node = self.bound.get("host1")
-        if node is None:
-            raise KeyError(f"{self.step.engine}: role {role} is not bound")
-        return node
+        try:
+            return self.bound[role]
+        except KeyError:
+            if role == "host" and "host1" in self.bound:
+                return self.bound["host1"]
+            raise KeyError(f"{self.step.engine}: role {role} is not bound") from None
 
     def _steps(self) -> Process:
         for step in self.cost.steps:

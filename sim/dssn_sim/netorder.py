@@ -43,7 +43,7 @@ class Offers:
     def _look_up(self, a: str, b: str) -> list[tuple[Route, TechnologyView]]:
         world = self.world
         found = []
-        for name in world.router.technologies(a, b):
+        for name in world.router.planes:
             route = world.route(a, b, name)
             if route is None:
                 continue

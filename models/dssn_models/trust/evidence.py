@@ -32,6 +32,7 @@ __all__ = [
 #: The link of an order's first record.
 GENESIS: Final = bytes(32)
 SALT_BYTES: Final = 16
+_SALTS: Final = 256  # drawn at a time
 
 
 class Record(NamedTuple):
@@ -89,6 +90,7 @@ class EvidenceLog:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
+        self._salts = memoryview(b"")
         self.heads: dict[str, Head] = {}
         self.merkle = MerkleLog()
 
@@ -105,7 +107,10 @@ class EvidenceLog:
             Details, only committed to.
         """
         seq, previous = self.heads.get(order, (0, GENESIS))
-        salt = self._rng.bytes(SALT_BYTES)
+        if not self._salts:
+            # One draw for many records; the bytes are those of as many single draws.
+            self._salts = memoryview(self._rng.bytes(_SALTS * SALT_BYTES))
+        salt, self._salts = bytes(self._salts[:SALT_BYTES]), self._salts[SALT_BYTES:]
         commitment = commit(salt, facts)
         digest = _record_hash(order, seq, event, commitment, previous)
         leaf = self.merkle.append(digest)
