@@ -45,7 +45,7 @@ class Clock(simpy.Environment):
         try:
             while queue:
                 self._now, _priority, _number, event = heappop(queue)
-                self.now = self._now
+                self.now = self._now  # pyright: ignore[reportIncompatibleMethodOverride]
                 callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
                 for callback in callbacks:
                     callback(event)

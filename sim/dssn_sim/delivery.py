@@ -113,6 +113,14 @@ class Delivery:
         self.phase_wait_s += waited
         self.queue_s += waited
 
+    def moved(self, source: str, data: str, payload: float, wire: float, price_cny: float) -> None:
+        """Count bytes that were moved for this delivery, also by an attempt that failed."""
+        self.wire_bytes += wire
+        self.payload_bytes += payload
+        self.price_cny += price_cny
+        if data == "raw" and source in self.order.providers:
+            self.raw_exposed += payload
+
     def job_began(self) -> None:
         """Mark the start of the first engine run."""
         if math.isnan(self.job_began_s):

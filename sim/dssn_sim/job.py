@@ -48,7 +48,7 @@ class Job:
         self.delivery = delivery
         self.world: World = delivery.world
         self.step = step
-        self.engine: Engine = REGISTRY[step.engine]
+        self.engine: Engine = REGISTRY[step.engine]  # pyright: ignore[reportAttributeAccessIssue]
         self.cost: JobCost = self.engine.cost(
             params, len(delivery.order.providers), step.profile, delivery.suite
         )
@@ -346,8 +346,6 @@ class Job:
             d, a.id, b.id, payload, data,
             technology=d.technology, slice_id=slice_id, slice_route=route, suite=d.suite,
         )  # fmt: skip
-        if data == "raw" and a.id in d.order.providers:
-            d.raw_exposed += payload
 
     def _rtt(self, step: Step) -> float:
         """Round-trip time of the widest pair that talks in a step (s)."""

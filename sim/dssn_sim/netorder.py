@@ -68,7 +68,8 @@ def order_network(d: Delivery) -> Process:
     """
     net, world = d.order.stream.net, d.world
     began = world.env.now
-    rate, isolation = net.rate_bps, net.isolation
+    rate: float | None = net.rate_bps
+    isolation: str = net.isolation
     if d.technology is None and "technology" in world.policies:
         rate, isolation = _choose(d, rate, isolation)
     if rate is None or isolation == "none":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import simpy
@@ -18,7 +18,7 @@ from dssn_models.market.billing import Biller
 from dssn_models.network.routing import Route, Router, both_ways
 from dssn_models.nodes.allocation import Allocator
 from dssn_models.plan import NodePlan, OperationPlan, Plan, ServicePlan
-from dssn_models.policies.api import RefuseOrder, RouteView, View
+from dssn_models.policies.api import PolicyKind, RefuseOrder, RouteView, View
 from dssn_models.policies.legality import fault_of
 from dssn_models.policies.registry import SHIPPED, as_policy, resolve
 from dssn_models.rng import Streams, stream
@@ -32,7 +32,7 @@ from dssn_sim.images import Images
 from dssn_sim.ledger import Ledger
 from dssn_sim.netorder import Offers
 from dssn_sim.recorder import Recorder
-from dssn_sim.station import Station
+from dssn_sim.station import Served, Station
 from dssn_sim.telemetry import Telemetry
 
 __all__ = ["NO_ROUTE_PATIENCE_S", "Needs", "Process", "World"]
@@ -102,7 +102,7 @@ class World:
         self.policies = {
             kind: resolve(p) for kind, p in plan.policies.items() if kind not in (policies or {})
         }
-        self.policies.update({k: as_policy(p, k, {}) for k, p in (policies or {}).items()})
+        self.policies.update({k: as_policy(p, cast(PolicyKind, k), {}) for k, p in (policies or {}).items()})
         self.policy_name = {kind: p.name for kind, p in plan.policies.items()}
         self.policy_name.update({kind: type(obj).__name__ for kind, obj in (policies or {}).items()})
         # Shipped policies are tested to decide legally; a user's own is checked at each decision.
@@ -198,6 +198,7 @@ class World:
         order.control_bytes += desk.bytes
         work = self.service_time(service, operation, op)
         call = station.serve(work, priority, before_s=desk.before_s, after_s=desk.after_s)
+        served: Served
         if station.up:
             served = yield call
         else:
@@ -206,7 +207,7 @@ class World:
             if not station.answered(call):
                 station.abandon(call)
                 raise Failure("fault.service", service.id)
-            served = call.value
+            served = cast(Served, call.value)
         if served.dropped:
             raise Refusal("capacity.queue", service.id)
         if service.batch_s > 0:
@@ -285,45 +286,48 @@ class World:
         if payload <= 0 or source == target:
             return 0.0
         env, start, left, wire_total = self.env, self.env.now, payload, 0.0
-        ideal, waited, bottleneck, used = 0.0, 0.0, "", ""
+        ideal, waited, bottleneck, used, price = 0.0, 0.0, "", "", 0.0
         patience = max(self.plan.run.retry_s * self.plan.run.max_retries, NO_ROUTE_PATIENCE_S)
-        while left > 1e-6:
-            route = (
-                slice_route if slice_route is not None else self.pick_route(order, source, target, technology)
-            )
-            if route is None:
-                if waited >= patience:
-                    raise Failure("fault.link", f"{source} -> {target}")
-                yield env.timeout(self.plan.run.retry_s)
-                waited += self.plan.run.retry_s
-                continue
-            factor = route.overhead * record_overhead(suite)
-            if not ideal:
-                ideal, bottleneck, used = self._ideal(route, payload * factor)
-            event = self.dp.transfer(
-                route.links,
-                left * factor,
-                latency_s=route.delay_s,
-                weight=order.cls.weight,
-                priority=order.cls.priority,
-                slice_id=slice_id,
-            )
-            try:
+        event: Any = None
+        factor = 1.0
+        try:
+            while left > 1e-6:
+                route = slice_route or self.pick_route(order, source, target, technology)
+                if route is None:
+                    if waited >= patience:
+                        raise Failure("fault.link", f"{source} -> {target}")
+                    yield env.timeout(self.plan.run.retry_s)
+                    waited += self.plan.run.retry_s
+                    continue
+                factor = route.overhead * record_overhead(suite)
+                price = self._byte_price(route)
+                if not ideal:
+                    ideal, bottleneck, used = self._ideal(route, payload * factor)
+                event = self.dp.transfer(
+                    route.links,
+                    left * factor,
+                    latency_s=route.delay_s,
+                    weight=order.cls.weight,
+                    priority=order.cls.priority,
+                    slice_id=slice_id,
+                )
                 outcome = yield event
-            except BaseException:
-                wire_total += self.dp.cancel(event, "cancelled").done
-                order.wire_bytes += wire_total
-                raise
-            wire_total += outcome.done
-            left = 0.0 if not outcome.reason else max(0.0, left - outcome.done / factor)
-            slice_route, slice_id = None, -1
-        self.rec.rows["flows"].append(
-            (order.index, source, target, order.cls.id, data, payload, wire_total, start, env.now, ideal, bottleneck, used)
-        )  # fmt: skip
-        order.wire_bytes += wire_total
-        order.payload_bytes += payload
-        if route is not None:
-            order.price_cny += wire_total * self._byte_price(route)
+                event = None
+                wire_total += outcome.done
+                left = 0.0 if not outcome.reason else max(0.0, left - outcome.done / factor)
+                slice_route, slice_id = None, -1
+        finally:
+            # Also of a transfer that was interrupted, what crossed the links is recorded and paid.
+            if event is not None:
+                done = self.dp.cancel(event, "cancelled").done
+                wire_total += done
+                left = max(0.0, left - done / factor)
+            if wire_total > 0:
+                self.rec.rows["flows"].append(
+                    (order.index, source, target, order.cls.id, data, payload - left, wire_total, start, env.now, ideal,
+                     bottleneck, used)
+                )  # fmt: skip
+            order.moved(source, data, payload - left, wire_total, wire_total * price)
         return wire_total
 
     def _ideal(self, route: Route, wire: float) -> tuple[float, str, str]:
@@ -421,9 +425,9 @@ class World:
             fault = fault_of(kind, view, decision)  # type: ignore[arg-type]
             if fault:
                 raise Refusal("admission.policy", f"{kind} policy {self.policy_name.get(kind, '')}: {fault}")
-        choice = getattr(decision, "node", None) or getattr(decision, "technology", None)
-        if choice is None:
-            choice = type(decision).__name__ if not hasattr(decision, "route") else str(decision.route)
+        choice: Any = type(decision).__name__
+        for name in ("node", "technology", "route"):
+            choice = getattr(decision, name, choice)
         if kind != "queueing":
             self.rec.rows["decisions"].append(
                 (self.env.now, order, kind, self.policy_name.get(kind, ""), str(choice),

@@ -274,3 +274,19 @@ def test_late_orders_are_ended_with_a_reason():
     p = plan([stream("transfer.bulk", "package", params={"size": constant(1e13)})])
     p = replace(p, run=replace(p.run, drain_limit_s=100.0))
     assert only(simulate(p, 0))["reason"] == "run.horizon"
+
+
+@pytest.mark.req("DCC-13", "PC-21")
+def test_bytes_of_a_transfer_that_was_interrupted_are_recorded_and_count_as_exposed():
+    s = stream("transfer.bulk", "package", params={"size": constant(1e9)})
+    fault = FaultPlan("node_down", "dsn1", 18.0, 20.0)
+    tables = simulate(plan([s], faults=(fault,)), 0)
+    delivery = only(tables)
+    raw = [r for r in table(tables, "flows") if r["data"] == "raw"]
+    assert delivery["attempts"] == 2
+    assert len(raw) == 2
+    assert 0 < raw[0]["payload_bytes"] < 1e9
+    assert raw[1]["payload_bytes"] == pytest.approx(1e9)
+    assert delivery["raw_exposed"] == pytest.approx(sum(r["payload_bytes"] for r in raw))
+    access = [r["bytes"] for r in table(tables, "links") if r["link"] == "access:dsn1" and r["direction"] == "ab"]
+    assert access[0] >= sum(r["wire_bytes"] for r in raw) * (1 - 1e-9)
