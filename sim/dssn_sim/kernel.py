@@ -56,7 +56,7 @@ def simulate(
 
 @contextmanager
 def _calm_collector() -> Iterator[None]:
-    """Collect cycles less often, and never search what was there before: a run makes few cycles (-20 % CPU)."""
+    """Collect cycles less often, and never search what was there before: a run makes few cycles (about a tenth of the CPU)."""
     before = gc.get_threshold()
     gc.set_threshold(100_000, 20, 100)
     frozen = gc.get_freeze_count()
