@@ -167,8 +167,8 @@ def _stop_late(world: World) -> None:
     for process in list(world.live.values()):
         if process.is_alive:
             process.interrupt(Failure("run.horizon", ""))
-    # Let the interrupted deliveries clean up at this instant; nothing else may run on.
-    while world.in_flight > 0 and world.env.peek() <= world.env.now:
+    # Let the interrupted deliveries and their branches clean up at this instant; nothing else may run on.
+    while world.env.peek() <= world.env.now:
         world.env.step()
 
 

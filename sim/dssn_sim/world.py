@@ -46,6 +46,11 @@ NO_ROUTE_PATIENCE_S = 30.0
 #: Ended orders between two looks of the recorder at its rows.
 _PACK_EVERY = 64
 
+#: Share of a link that slices may reserve together, as operators set it (assumed; RSVP-TE calls it the
+#: maximum reservable bandwidth). With all of it reserved, an engine image could never reach a node that
+#: holds the slices, and the holders would wait for each other for ever.
+RESERVABLE = 0.9
+
 _SECONDS_PER_MONTH = 30 * 86400.0
 
 
@@ -81,7 +86,10 @@ class World:
         self.nodes: tuple[NodePlan, ...] = plan.nodes
         self.node_index = {n.id: i for i, n in enumerate(plan.nodes)}
         self.dp = DataPlane(
-            self.env, plan.network, [DeviceCapacity(n.id, n.cores, n.core_speed) for n in plan.nodes]
+            self.env,
+            plan.network,
+            [DeviceCapacity(n.id, n.cores, n.core_speed) for n in plan.nodes],
+            reservable=RESERVABLE,
         )
         self.allocator: Allocator[int] = Allocator({n.id: (n.cores, n.memory_bytes) for n in plan.nodes})
         self.requests: dict[int, tuple[simpy.Event, Needs]] = {}

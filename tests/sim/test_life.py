@@ -288,5 +288,16 @@ def test_bytes_of_a_transfer_that_was_interrupted_are_recorded_and_count_as_expo
     assert 0 < raw[0]["payload_bytes"] < 1e9
     assert raw[1]["payload_bytes"] == pytest.approx(1e9)
     assert delivery["raw_exposed"] == pytest.approx(sum(r["payload_bytes"] for r in raw))
-    access = [r["bytes"] for r in table(tables, "links") if r["link"] == "access:dsn1" and r["direction"] == "ab"]
+    access = [
+        r["bytes"] for r in table(tables, "links") if r["link"] == "access:dsn1" and r["direction"] == "ab"
+    ]
     assert access[0] >= sum(r["wire_bytes"] for r in raw) * (1 - 1e-9)
+
+
+@pytest.mark.req("NET-01", "NET-15")
+def test_slices_cannot_lock_out_the_images_that_their_owners_wait_for():
+    """Five hard slices would take the whole access link; the fifth is refused and the rest complete."""
+    net = NetOrderPlan(technology="otn", rate_bps=2e8, isolation="hard")
+    tables = simulate(plan([stream(ident="a", times=[0.0]), stream(ident="b", times=[0.0] * 5, net=net)]), 0)
+    states = sorted((r["state"], r["reason"]) for r in table(tables, "orders"))
+    assert states == [("completed", "")] * 5 + [("rejected", "capacity.network")]

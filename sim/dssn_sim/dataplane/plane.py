@@ -67,12 +67,15 @@ class DataPlane(Reservations):
         env: simpy.Environment,
         network: NetworkPlan,
         devices: Sequence[DeviceCapacity],
+        *,
+        reservable: float = 1.0,
     ) -> None:
         from dssn_sim.dataplane import batch, events  # numba arrives here
 
         self.env = env
         self._k = events
         self._larger = batch.larger
+        self._reservable = reservable
         links = 2 * len(network.links)
         self._n_links = links
         self._first_device = links

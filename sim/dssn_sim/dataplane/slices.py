@@ -81,6 +81,7 @@ class Reservations:
     _state: State
     _n_resources: int
     _canon: list[int]
+    _reservable: float  # share of a link's rate that slices may take together
 
     def _open_links(self, rates: Any, now: float) -> None:
         """Start with the given rates and no slice."""
@@ -116,7 +117,7 @@ class Reservations:
         """Reserve a rate on every link; return the slice id, or -1 if a link has no room."""
         route = tuple(dict.fromkeys(self._canon[x] for x in links))
         for x in route:
-            if self._reserved[x] + rate_bps > self._rate[x] * (1.0 + 1e-12):
+            if self._reserved[x] + rate_bps > self._reservable * self._rate[x] * (1.0 + 1e-12):
                 return -1
         self._finish_due()
         number = self._next_slice
