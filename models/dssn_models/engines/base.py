@@ -121,7 +121,7 @@ class BaseEngine:
         verify = self.table.value("hash.sha256_s_per_byte")
         self.image = EngineImage(f"{self.name}:1", size, start, verify)
         self._defaults: dict[str, Value] = {k: p[0] for k, p in self.PARAMETERS.items()}
-        self._cached = lru_cache(maxsize=2048)(self._cost)
+        self._cached = lru_cache(maxsize=512)(self._cost)
 
     # -------------------------------------------------------------- the Engine protocol
 

@@ -110,7 +110,7 @@ def typical_cost(job: Job, spec: Stream) -> JobCost:
         else:
             params[name] = value
     engine = REGISTRY[job.engine]
-    parties = max(1, round(min(spec.parties.mean, spec.parties.high, 1000)))
+    parties = max(1, round(min(spec.parties.mean, spec.parties.high, 64)))  # more only repeat the pattern, and MPC steps grow with the square
     profiles = list(engine.profiles())
     profile = job.profile or ("reference" if "reference" in profiles else profiles[0])
     return engine.cost(params, parties, profile, spec.net.suite)
