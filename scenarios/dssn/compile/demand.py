@@ -110,7 +110,8 @@ def typical_cost(job: Job, spec: Stream) -> JobCost:
         else:
             params[name] = value
     engine = REGISTRY[job.engine]
-    parties = max(1, round(min(spec.parties.mean, spec.parties.high, 64)))  # more only repeat the pattern, and MPC steps grow with the square
+    # More parties only repeat the pattern, and the steps of MPC grow with their square.
+    parties = max(1, round(min(spec.parties.mean, spec.parties.high, 64)))
     profiles = list(engine.profiles())
     profile = job.profile or ("reference" if "reference" in profiles else profiles[0])
     return engine.cost(params, parties, profile, spec.net.suite)
