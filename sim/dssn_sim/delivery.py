@@ -135,7 +135,6 @@ class Delivery:
             self.meters[kind] = self.meters.get(kind, 0.0) + quantity
         placed = [n for r, n in job.bound.items() if r in ("tee", "arbiter")]
         self.run_site = placed[0].site if placed else self.run_site or self.consumer.site
-        self.last_job = job
 
     def slice_for(self, a: str, b: str) -> tuple[int, Route | None]:
         """Return the slice and its route from a to b, or (-1, None)."""
@@ -305,18 +304,10 @@ class Delivery:
     # ------------------------------------------------------------ after the run
 
     def _deliver(self) -> Process:
-        world, order = self.world, self.order
+        """Check the quality and sign the receipt; the engine's last step has brought the result itself."""
+        order = self.order
         self.state("transfer", "REQUESTED")
         self.state("transfer", "STARTED")
-        if self.result_bytes > 0 and order.channel not in ("api", "package", "stream"):
-            source = next(
-                (n.id for r, n in self.last_job.bound.items() if r in ("tee", "arbiter")), order.providers[0]
-            )
-            slice_id, route = self.slice_for(source, order.consumer)
-            yield from world.move(
-                self, source, order.consumer, self.result_bytes, "result",
-                technology=self.technology, slice_id=slice_id, slice_route=route, suite=self.suite,
-            )  # fmt: skip
         if order.defect:
             raise Failure("quality.defect", ",".join(order.assets))
         yield from self.call("dsp.delivery", "deliver")

@@ -50,7 +50,7 @@ class Job:
         self.step = step
         self.engine: Engine = REGISTRY[step.engine]  # pyright: ignore[reportAttributeAccessIssue]
         self.cost: JobCost = self.engine.cost(
-            params, len(delivery.order.providers), step.profile, delivery.suite
+            self._with_asset(params), len(delivery.order.providers), step.profile, delivery.suite
         )
         self.bound: dict[str, NodePlan] = {}
         self.process: Any = None
@@ -58,6 +58,20 @@ class Job:
         self.channels: list[Any] = []
         self.enclaves: list[tuple[NodePlan, float, float, float]] = []
         self.promised: list[tuple[str, float]] = []
+
+    def _with_asset(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Take rows and row size from the asset (the largest of several) where the job names no size."""
+        known = self.engine.parameters()
+        if "rows" not in known or any(name in params for name in ("rows", "size", "calls", "duration")):
+            return params
+        assets = [self.world.plan.asset_by_id[a] for a in self.delivery.order.assets]
+        if not assets or self.engine.name in ("api.query", "transfer.stream"):
+            return params
+        largest = max(assets, key=lambda a: (a.rows * a.row_bytes, a.id))
+        filled = {"rows": largest.rows, **params}
+        if "row_size" in known:
+            filled.setdefault("row_size", largest.row_bytes)
+        return filled
 
     # ------------------------------------------------------------ life
 

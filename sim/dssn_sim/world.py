@@ -432,7 +432,7 @@ class World:
         if kind not in self._trusted:
             fault = fault_of(kind, view, decision)  # type: ignore[arg-type]
             if fault:
-                raise Refusal("admission.policy", f"{kind} policy {self.policy_name.get(kind, '')}: {fault}")
+                raise Refusal("policy.illegal", f"{kind} policy {self.policy_name.get(kind, '')}: {fault}")
         choice: Any = type(decision).__name__
         for name in ("node", "technology", "route"):
             choice = getattr(decision, name, choice)

@@ -37,7 +37,7 @@ def test_a_plain_function_places_the_job():
 
 def test_an_illegal_choice_is_refused_and_named():
     tables = simulate(tee_plan(), 0, policies={"placement": lambda v, now, rng: Choose("nowhere")})
-    assert {r["reason"] for r in orders(tables)} == {"admission.policy"}
+    assert {r["reason"] for r in orders(tables)} == {"policy.illegal"}
     assert "nowhere" in tables["refusals"].to_pylist()[0]["detail"]
 
 

@@ -60,7 +60,9 @@ def policy(
         line(f"wrote {path}")
     line()
     where = "" if folder == Path() else f"cd {folder} && "
-    line(f"Test it:  {where}python -m pytest {stub.test_file}")
+    line(
+        f"Test it:  {where}python -m pytest {stub.test_file}   (pip install pytest, or ./try setup, brings pytest)"
+    )
     line(f"Use it:   {where}dssn run metro --set policies.{kind}={stub.use}")
 
 

@@ -142,7 +142,7 @@ def sweep(
     Examples::
 
         dssn sweep metro --vary "workload.psi.arrivals.rate=30 /h,60 /h,120 /h"
-        dssn sweep metro -v policies.placement=nearest,random -v "run.horizon=1 h,2 h" -n 5
+        dssn sweep metro -v policies.queueing=priority,shortest_job -v "run.horizon=1 h,2 h" -n 5
     """
     from dssn.face.study import sweep as run_sweep
 

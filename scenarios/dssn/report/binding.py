@@ -86,7 +86,8 @@ def find_binding(data: RunData) -> Binding:
     )
     text = (
         f"The binding resource is {words[kind]}, {where}: per order {show(lost[kind], 's')} were lost waiting for it "
-        f"({show(lost[kind] / mean, 'share', 2)} of the mean time from order to result)"
+        f"({show(lost[kind] / mean, 'share', 2)} of the mean time from order to result"
+        + (", more than all of it because transfers wait side by side)" if lost[kind] > mean else ")")
     )
     others = [f"{show(lost[k], 's')} for {_PLURAL[k]}" for k in lost if k != kind]
     return Binding(

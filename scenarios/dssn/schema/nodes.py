@@ -240,7 +240,7 @@ class _AssetCommon(Model):
     """What explicit and generated assets share."""
 
     rows: Amount
-    """Number of records."""
+    """Number of records; a job that names no size of its own takes them from here."""
     row_size: Size = 256.0
     """Size of a record."""
     columns: Annotated[int, Field(strict=True, ge=1, le=100_000)] = 16
