@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from dssn.compile.services import NEEDED as OPERATIONS
 from dssn_models.dist import Dist, constant
 from dssn_models.plan import (
     ArrivalPlan,
@@ -25,22 +26,6 @@ from dssn_models.plan import (
     StreamPlan,
     TeePlan,
 )
-
-OPERATIONS = {
-    "dsp.access": ("authenticate", "catalogue"),
-    "dsp.delivery": ("order", "contract", "deliver"),
-    "dsp.scheduling": ("plan", "network_order", "release"),
-    "dsp.transport": ("channel",),
-    "dsp.security": ("attest_policy",),
-    "dsp.supervision": ("audit", "meter", "settle"),
-    "review": ("review",),
-    "reviewers": ("human",),
-    "ca": ("issue", "status"),
-    "ledger": ("append",),
-    "verifier": ("verify",),
-    "registry": ("pull",),
-    "exchange": ("trade", "settle"),
-}
 
 
 def services(site="A", service_s=0.002):
