@@ -289,25 +289,35 @@ def _exchange(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
 
 def _chosen(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
     """Who orders and what is ordered."""
-    before = 0
-    for problem in _node_names(world, (*loc, "consumers"), spec.consumers):
-        before += 1
-        yield problem
-    for name in spec.assets.ids or ():
-        if name not in world.asset_by_id:
-            before += 1
-            yield unknown((*loc, "assets"), name, "asset", world.asset_by_id)
-    sectors = {a.sector for a in world.assets if a.sector}
-    for name in spec.assets.sector or ():
-        if name not in sectors:
-            before += 1
-            yield unknown((*loc, "assets", "sector"), name, "sector", sorted(sectors))
-    shares = groups(world, spec)
-    if not before and not any(s.consumers and s.assets for s in shares):
-        yield from _nobody(world, spec, loc)
-    wrong = [n for s in shares for n in s.consumers if n.role != "drn"]
+    # Consumers and assets are looked at apart, so that an error in one hides none in the other.
+    names = list(_node_names(world, (*loc, "consumers"), spec.consumers))
+    yield from names
+    sectors = sorted({a.sector for a in world.assets if a.sector})
+    products = [
+        unknown((*loc, "assets"), name, "asset", world.asset_by_id)
+        for name in spec.assets.ids or ()
+        if name not in world.asset_by_id
+    ]
+    products += [
+        unknown((*loc, "assets", "sector"), name, "sector", sectors)
+        for name in spec.assets.sector or ()
+        if name not in sectors
+    ]
+    yield from products
+    consumers = choose_nodes(world.nodes, world.site_by_id, spec.consumers)
+    assets = choose_assets(world.assets, world.node_by_id, world.site_by_id, spec.assets)
+    if not consumers and not names:
+        yield RawProblem("E302", (*loc, "consumers"), "no consumer is chosen", "at least one DRN")
+    if not assets and not products:
+        yield RawProblem("E302", (*loc, "assets"), "no asset is chosen", "at least one asset")
+    sound = not names and not products and bool(consumers) and bool(assets)
+    if sound and spec.per is not None and not any(s.consumers and s.assets for s in groups(world, spec)):
+        what = f"no {spec.per} has both consumers and assets"
+        yield RawProblem("E302", (*loc, "per"), what, "a scenario whose sites have that property")
+    wrong = [n for n in consumers if n.role != "drn"]
     if wrong:
-        what = f"{len(wrong)} consumers are no DRN, first '{wrong[0].id}' of role {wrong[0].role}"
+        count = "1 consumer is" if len(wrong) == 1 else f"{len(wrong)} consumers are"
+        what = f"{count} no DRN, first '{wrong[0].id}' of role {wrong[0].role}"
         yield RawProblem("E307", (*loc, "consumers"), what, "nodes of role drn")
     for key, weights, known in (
         ("consumers", spec.consumers.weights, world.node_by_id),
@@ -316,21 +326,8 @@ def _chosen(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
         for name in weights:
             if name not in known:
                 yield unknown((*loc, key, "weights", name), name, key.rstrip("s"), known)
-    if not before:
+    if sound:
         yield from _enough_providers(world, spec, loc)
-
-
-def _nobody(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
-    # Chosen without regard to sites: a node at an unknown site is told elsewhere.
-    consumers = choose_nodes(world.nodes, world.site_by_id, spec.consumers)
-    assets = choose_assets(world.assets, world.node_by_id, world.site_by_id, spec.assets)
-    if not consumers:
-        yield RawProblem("E302", (*loc, "consumers"), "no consumer is chosen", "at least one DRN")
-    if not assets:
-        yield RawProblem("E302", (*loc, "assets"), "no asset is chosen", "at least one asset")
-    if spec.per is not None and consumers and assets:
-        what = f"no {spec.per} has both consumers and assets"
-        yield RawProblem("E302", (*loc, "per"), what, "a scenario whose sites have that property")
 
 
 def _enough_providers(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
