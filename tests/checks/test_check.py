@@ -4,7 +4,7 @@ import time
 import pytest
 
 from dssn.checks import check, check_text
-from dssn.loading.library import library_names
+from dssn.loading.shelf import library_names
 from dssn.problems import CODES, MAX_PROBLEMS, Problem, nearest, shorten
 
 NAMES = library_names()

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from dssn.checks.reference import PAGES, scenario_markdown, write_pages
-from dssn.loading.library import library_dir, library_names
 from dssn.loading.load import load_scenario
+from dssn.loading.shelf import library_dir, library_names
 from dssn.loading.tree import compose, plain
 from dssn.problems import CODES, errors_markdown
 from dssn.schema import json_schema

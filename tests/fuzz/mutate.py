@@ -28,8 +28,8 @@ from typing import Any, NamedTuple
 from dssn.checks import check
 from dssn.checks.check import RAISE_SWITCH
 from dssn.compile.world import World
-from dssn.loading.library import library_dir, library_names
 from dssn.loading.load import load_scenario
+from dssn.loading.shelf import library_dir, library_names
 from dssn.loading.tree import compose, plain
 from dssn.problems import CODES, Problem
 

@@ -5,8 +5,8 @@ import pytest
 
 import dssn.loading.document as documents
 from dssn.loading import list_library, load_scenario, load_text
-from dssn.loading.library import find, library_dir, library_names
 from dssn.loading.load import document_hash
+from dssn.loading.shelf import find, library_dir, library_names
 from dssn.problems import Problem, Problems
 
 NAMES = library_names()

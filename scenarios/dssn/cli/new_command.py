@@ -83,7 +83,7 @@ def scenario(
         dssn check mine.yaml
         dssn run mine.yaml
     """
-    from dssn.loading.library import find
+    from dssn.loading.shelf import find
     from dssn.problems import Problem, Problems
 
     target = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from dssn.loading.library import display_name, library_dir, read_tree
 from dssn.loading.merge import Merger
+from dssn.loading.shelf import display_name, library_dir, read_tree
 from dssn.loading.tree import MAX_VALUES, Entry, Mark, Node, compose, plain
 from dssn.problems import Problem, nearest, shorten
 

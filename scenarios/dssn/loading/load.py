@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from dssn.loading.document import Document, read_document, read_text
-from dssn.loading.library import display_name, find, library_dir
+from dssn.loading.shelf import display_name, find, library_dir
 from dssn.loading.translate import Places, problems_of
 from dssn.loading.tree import Position, plain, positions_of
 from dssn.problems import Problem, Problems
