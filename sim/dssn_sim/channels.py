@@ -36,8 +36,6 @@ class Channels:
     def __init__(self, world: World) -> None:
         self.world = world
         self.open: dict[tuple[str, str, str], Channel] = {}
-        self.handshakes = 0
-        self.reuses = 0
 
     def acquire(self, order: Any, a: str, b: str, suite: str) -> Process:
         """Use the channel of a pair, opening it if there is none; returns the channel.
@@ -57,7 +55,6 @@ class Channels:
         if channel is not None:
             channel.users += 1
             channel.uses += 1
-            self.reuses += 1
             if not channel.ready.triggered:
                 try:
                     yield channel.ready
@@ -77,7 +74,6 @@ class Channels:
             if not channel.ready.triggered:
                 channel.ready.succeed()
             raise
-        self.handshakes += 1
         channel.setup_s = world.env.now - channel.opened_s
         channel.ready.succeed()
         return channel

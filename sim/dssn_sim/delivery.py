@@ -58,7 +58,7 @@ class Delivery:
         self.states: dict[str, str] = {}
         self.attempts = 1
         self.control_bytes = self.wire_bytes = self.payload_bytes = self.raw_exposed = 0.0
-        self.core_s = self.crypto_core_s = self.queue_s = self.attest_s = self.price_cny = 0.0
+        self.core_s = self.queue_s = self.attest_s = self.price_cny = 0.0
         self.phase_wait_s = 0.0
         self.result_bytes = 0.0
         self.meters: dict[str, float] = {}
@@ -333,6 +333,8 @@ class Delivery:
         m["bytes"] = self.payload_bytes
         m["core_s"] = self.core_s
         m["result"] = 1.0
+        if self.tee_s > 0:
+            m["tee_s"] = self.tee_s
         if self.slice_rows:
             hours = (self.world.env.now - self.opened_s) / 3600
             m["slice_mbps_h"] = sum(row[3] for row in self.slice_rows) / 1e6 * hours

@@ -122,6 +122,7 @@ class Job:
         self.channels.clear()
         for node, size, began, paged in self.enclaves:
             world.enclave_used[node.id] -= size
+            self.delivery.tee_s += world.env.now - began
             tee = node.tee
             world.rec.rows["enclaves"].append(
                 (self.delivery.index, node.id, tee.profile if tee else "", size, began, world.env.now, paged,
@@ -341,7 +342,6 @@ class Job:
             if self._node(source).id == self._node(target).id:
                 continue
             cipher = bulk_core_s(self.delivery.suite, payload)
-            self.delivery.crypto_core_s += 2 * cipher
             for role in (source, target):
                 total[role] = total.get(role, 0.0) + cipher
         return [(r, w) for r, w in total.items() if w > 0]

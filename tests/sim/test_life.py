@@ -71,6 +71,8 @@ def test_tee_job_is_attested_on_a_tee_node():
     enclave = only(tables, "enclaves")
     assert enclave["node"] == "tee1"
     assert enclave["end_s"] > enclave["start_s"]
+    metered = [r["quantity"] for r in table(tables, "meters") if r["kind"] == "tee_s"]
+    assert metered == [pytest.approx(enclave["end_s"] - enclave["start_s"])]
     assert [r for r in table(tables, "phases") if r["phase"] == "attest"]
 
 
