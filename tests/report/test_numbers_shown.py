@@ -1,12 +1,13 @@
 """Numbers as people read them."""
 
 import math
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dssn.report.numbers import headline, show, show_interval, statistic
+from dssn.report.numbers import headline, show, show_estimate, show_interval, statistic
 from dssn_sim.stats.kpi import Kpi
 
 
@@ -54,13 +55,36 @@ def test_a_share_below_one_is_never_shown_as_all(share):
 
 
 def test_interval_or_the_reason_why_none():
-    assert show_interval(kpi()) == "1 – 2 s"
+    assert show_interval(kpi()) == "1.00 – 2.00 s"
     assert show_interval(kpi(low=None, high=None)) == "none: no spread"
     assert "every replication" in show_interval(kpi(low=2.0, high=2.0))
 
 
 def test_interval_narrower_than_its_digits_shows_more_digits():
-    assert show_interval(kpi(low=1.50001, high=1.5004)) == "1.5 – 1.5004 s"
+    assert show_interval(kpi(low=1.50001, high=1.5004)) == "1.5000 – 1.5004 s"
+
+
+@given(
+    st.floats(0, 1e7),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.sampled_from(["s", "B", "CNY", "", "1/h", "bit/s"]),
+)
+@settings(derandomize=True, max_examples=300)
+def test_value_and_interval_share_unit_and_decimals(value, below, above, unit):
+    low, high = value * (1 - below), value * (1 + above)
+    shown, interval = show_estimate(value, low, high, unit)
+    number = re.compile(r"^(-?[\d ]*\d)(?:\.(\d+))?(?: ([^\d]+))?$")
+    first, last = interval.split(" – ")
+    found = [number.match(text) for text in (shown, first, last)]
+    assert len({len(m[2] or "") for m in found}) == 1
+    assert found[0][3] == found[2][3]
+
+
+def test_a_value_has_the_decimals_of_its_interval():
+    assert show_estimate(61.2, 48.2, 82.8, "s") == ("1.02 min", "0.80 – 1.38 min")
+    assert show_estimate(0.99998, 0.9999, 1.0, "share") == ("99.998 %", "99.990 – 100.000 %")
+    assert show_estimate(12345.0, 12000.4, 12689.6, "") == ("12 345", "12 000 – 12 690")
 
 
 def test_headline_holds_every_objective_and_classes_only_where_asked():

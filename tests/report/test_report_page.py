@@ -15,6 +15,7 @@ from dssn.report.charts.base import Chart, NoChart
 from dssn.report.data import RunData
 from dssn.report.facts import assumed, run_card, simulated
 from dssn.report.html import all_charts, read_kpis, render
+from dssn.report.numbers import show
 
 
 class Page(HTMLParser):
@@ -233,6 +234,17 @@ def test_cdf_of_any_column(data, column):
     chart = cdf.draw(data, column, by="engine")
     assert isinstance(chart, Chart)
     assert "median" in chart.alt
+
+
+def test_words_under_the_distribution_agree_with_the_table_of_figures(data):
+    kpis, _ = read_kpis(data)
+    alt = cdf.draw(data).alt
+    for cls in data.classes:
+        for stat, words in (("p50", "median "), ("p95", "95 % within ")):
+            (found,) = [k for k in kpis if (k.name, k.stat, k.cls) == ("order_to_result", stat, cls)]
+            part = next(p for p in alt.rstrip(".").split("; ") if p.startswith(f"{cls}: "))
+            assert words + show(found.estimate, "s") in part
+    assert "means over the replications" in cdf.draw(data).caption
 
 
 def test_cdf_of_a_column_without_values_says_so(data):

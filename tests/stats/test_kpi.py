@@ -246,6 +246,41 @@ def test_objectives_of_shares_and_of_other_quantiles():
     assert verdicts[2].met == "missed"
 
 
+def test_an_invariant_is_judged_without_an_interval():
+    clean, leaky = small(1), small(1)
+    leaky["deliveries"] = table(
+        "deliveries",
+        [delivery(1, 200.0, 20.0, "urgent", raw_exposed=7.0), delivery(4, 500.0, 30.0, "urgent")],
+    )
+    objective = (ObjectivePlan("raw_exposed", 5.0, None, None, "max"),)
+    (held,) = judge(kpis({**clean, "deliveries": leaky["deliveries"]}, FACTS), objective)
+    assert (held.met, held.estimate, held.key) == ("missed", 7.0, "raw_exposed.sum[privacy and tee]")
+    none = table("deliveries", [delivery(1, 200.0, 20.0, "urgent")])
+    found = kpis({**clean, "deliveries": none}, FACTS)
+    (held,) = judge(found, (ObjectivePlan("raw_exposed", 0.0, None, None, "max"),))
+    assert (held.met, held.why) == ("met", "")
+    assert by_key(found)["raw_exposed.sum[privacy and tee]"].method.startswith("exact")
+    # What chance decides still needs an interval.
+    (count,) = judge(found, (ObjectivePlan("orders_total", 100.0, None, None, "max"),))
+    assert count.met == "undecided"
+
+
+def test_an_objective_on_deliveries_is_missed_if_no_order_completed():
+    orders = [order(i, 200.0 + i, state="rejected", reason="capacity.node") for i in range(5)]
+    orders += [order(9, 300.0, "urgent")]
+    tables = {
+        "orders": table("orders", orders),
+        "deliveries": table("deliveries", [delivery(9, 300.0, 4.0, "urgent")]),
+    }
+    found = kpis(tables, FACTS)
+    bulk, nothing = judge(
+        found, (ObjectivePlan("order_to_result", 60.0, "bulk"), ObjectivePlan("evidence_lag", 1.0))
+    )
+    assert (bulk.met, bulk.why) == ("missed", "no order completed")
+    assert math.isnan(bulk.estimate)
+    assert (nothing.met, nothing.why) == ("undecided", "nothing was observed")
+
+
 def test_kpi_survives_json():
     for k in kpis(small(3), FACTS):
         again = Kpi.from_dict(k.as_dict())

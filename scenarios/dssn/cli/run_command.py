@@ -191,7 +191,7 @@ def _as_json(folder: RunFolder, report_path: Path) -> dict[str, Any]:
 
 def _print_result(folder: RunFolder, data: RunData, report_path: Path) -> None:
     from dssn.report.answer import answer, warnings
-    from dssn.report.numbers import headline, show, show_interval
+    from dssn.report.numbers import headline, show, show_kpi
 
     kpis, verdicts = folder.kpis, folder.objectives
     info = folder.run["scenario"]
@@ -207,7 +207,7 @@ def _print_result(folder: RunFolder, data: RunData, report_path: Path) -> None:
             judged = (
                 f"{'≤' if verdict.direction == 'max' else '≥'} {show(verdict.bound, k.unit)}: {verdict.met}"
             )
-        rows.append((_about(k), show(k.estimate, k.unit), show_interval(k), judged))
+        rows.append((_about(k), *show_kpi(k), judged))
     level = f"{show(data.confidence, 'share')} interval"
     heads = ["figure", "value", level, "objective"]
     table(heads, rows, right=["value"], least={"value": 9, level: 18, "objective": 14})

@@ -200,7 +200,7 @@ def _setting(text: str) -> tuple[str, list[Any]]:
 
 
 def _print_sweep(frame: pd.DataFrame, settings: list[str], keys: list[str]) -> None:
-    from dssn.report.numbers import show
+    from dssn.report.numbers import show, show_estimate
     from dssn_sim.stats.measures import KPIS
 
     rows = []
@@ -210,8 +210,11 @@ def _print_sweep(frame: pd.DataFrame, settings: list[str], keys: list[str]) -> N
             unit = KPIS[key.split(".", 1)[0]].unit
             low, high = record.get(f"{key}:low"), record.get(f"{key}:high")
             known = low is not None and low == low
-            interval = f" [{show(low, unit)}, {show(high, unit)}]" if known else " (no interval)"
-            cells.append(show(record[key], unit) + interval)
+            if known:
+                value, interval = show_estimate(record[key], low, high, unit)
+                cells.append(f"{value} [{interval}]")
+            else:
+                cells.append(f"{show(record[key], unit)} (no interval)")
         rows.append((*cells, str(record["state"])))
     table([*settings, *keys, "state"], rows)
     line()

@@ -134,14 +134,15 @@ class Result:
 
     def _repr_html_(self) -> str:
         """Show the answer and the first KPIs."""
-        from dssn.report.numbers import headline, show, show_interval, statistic, subject, title
+        from dssn.report.numbers import headline, show_kpi, statistic, subject, title
 
         sentences = "".join(f"<p>{escape(s)}</p>" for s in self.answer().split("\n"))
+        shown = [(k, *map(escape, show_kpi(k))) for k in headline(self._folder.kpis)]
         rows = "".join(
             f"<tr><td>{escape(title(k.name))}</td><td>{escape(subject(k))}</td><td>{escape(statistic(k.stat))}</td>"
-            f"<td><b>{escape(show(k.estimate, k.unit))}</b></td><td>{escape(show_interval(k))}</td>"
+            f"<td><b>{value}</b></td><td>{interval}</td>"
             f"<td>{escape(k.met)}</td></tr>"
-            for k in headline(self._folder.kpis)
+            for k, value, interval in shown
         )
         name = escape(str(self._folder.run["scenario"]["title"]))
         head = "<tr><th>KPI</th><th>of</th><th>statistic</th><th>value</th><th>interval</th><th>objective</th></tr>"

@@ -147,22 +147,20 @@ class Comparison:
         every : bool
             All KPIs; otherwise those of the first table of a report.
         """
-        from dssn.report.numbers import headline, show, span, statistic, subject, title
+        from dssn.report.numbers import headline, show, show_estimate, statistic, subject, title
 
         found: list[tuple[str, ...]] = []
         chosen = list(self._paired.rows) if every else headline(self._paired.rows)
         for r in chosen:
             sign = "+" if r.difference > 0 else ""
             relative = f" ({sign}{show(r.relative, 'share', 2)})" if r.relative == r.relative else ""
-            interval = (
-                span(show(r.low, r.unit), show(r.high, r.unit))
-                if r.low is not None and r.high is not None
-                else f"none: {r.why_no_interval}"
-            )
+            difference, interval = show(r.difference, r.unit), f"none: {r.why_no_interval}"
+            if r.low is not None and r.high is not None:
+                difference, interval = show_estimate(r.difference, r.low, r.high, r.unit)
             found.append(
                 (
                     title(r.name), subject(r), statistic(r.stat), show(r.a, r.unit), show(r.b, r.unit),
-                    f"{sign}{show(r.difference, r.unit)}{relative}", interval, r.verdict,
+                    f"{sign}{difference}{relative}", interval, r.verdict,
                 )
             )  # fmt: skip
         return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dssn.report.binding import find_binding
 from dssn.report.charts.phases import phase_means
 from dssn.report.charts.refusals import losses
-from dssn.report.numbers import show, show_interval, span, statistic, title
+from dssn.report.numbers import show, show_estimate, show_kpi, statistic, title
 
 if TYPE_CHECKING:
     from dssn.report.data import RunData
@@ -57,13 +57,12 @@ def _one(v: Verdict) -> str:
     unit = _unit(v.kpi)
     who = f" in class {v.cls}" if v.cls else ""
     sign = "at most" if v.direction == "max" else "at least"
-    where = (
-        f" (interval {span(show(v.low, unit), show(v.high, unit))})"
-        if v.low is not None and v.high is not None
-        else ""
-    )
-    found = show(v.estimate, unit)
-    return f"{title(v.kpi).lower()}{who}, {statistic(v.stat)}: {found}{where}, asked {sign} {show(v.bound, unit)}"
+    if v.low is not None and v.high is not None:
+        value, interval = show_estimate(v.estimate, v.low, v.high, unit)
+        found = f"{value} (interval {interval})"
+    else:
+        found = v.why if v.met == "missed" and v.why else show(v.estimate, unit)
+    return f"{title(v.kpi).lower()}{who}, {statistic(v.stat)}: {found}, asked {sign} {show(v.bound, unit)}"
 
 
 def _unit(name: str) -> str:
@@ -74,6 +73,11 @@ def _unit(name: str) -> str:
 
 def _find(kpis: Sequence[Kpi], name: str, stat: str, part: str = "") -> Kpi | None:
     return next((k for k in kpis if (k.name, k.stat, k.cls, k.part) == (name, stat, "", part)), None)
+
+
+def _with_interval(kpi: Kpi) -> str:
+    value, interval = show_kpi(kpi)
+    return f"{value} (interval {interval})"
 
 
 def _headline(kpis: Sequence[Kpi]) -> list[str]:
@@ -87,13 +91,11 @@ def _headline(kpis: Sequence[Kpi]) -> list[str]:
     if median is not None and tail is not None:
         parts.append(
             f"From order to signed receipt half of the deliveries took at most {show(median.estimate, 's')} and 95 % at most "
-            f"{show(tail.estimate, 's')} (interval {show_interval(tail)})."
+            f"{_with_interval(tail)}."
         )
     settle = _find(kpis, "trade_to_settle", "p95")
     if settle is not None:
-        parts.append(
-            f"From trade to settlement 95 % took at most {show(settle.estimate, 's')} (interval {show_interval(settle)})."
-        )
+        parts.append(f"From trade to settlement 95 % took at most {_with_interval(settle)}.")
     return parts
 
 

@@ -13,7 +13,7 @@ from dssn.report.charts import cdf, cost, flowmap, phases, refusals, timeseries,
 from dssn.report.charts.base import Chart, NoChart
 from dssn.report.data import RunData
 from dssn.report.facts import assumed, run_card, simulated
-from dssn.report.numbers import headline, show, show_interval, span, statistic, subject, title
+from dssn.report.numbers import headline, show, show_estimate, show_kpi, statistic, subject, title
 
 if TYPE_CHECKING:
     from dssn_models.plan import Plan
@@ -148,13 +148,14 @@ def _figure(drawn: dict[str, Chart | NoChart], key: str) -> Any:
 
 
 def _kpi_row(k: Kpi) -> dict[str, str]:
+    value, interval = show_kpi(k)
     return {
         "title": title(k.name),
         "key": k.key,
         "subject": subject(k),
         "stat": statistic(k.stat),
-        "value": show(k.estimate, k.unit),
-        "interval": show_interval(k),
+        "value": value,
+        "interval": interval,
         "method": k.method,
         "objective": k.objective,
         "met": k.met,
@@ -165,17 +166,15 @@ def _verdict_row(v: Verdict) -> dict[str, str]:
     from dssn_sim.stats.measures import KPIS
 
     unit = KPIS[v.kpi].unit if v.kpi in KPIS else ""
-    interval = (
-        span(show(v.low, unit), show(v.high, unit))
-        if v.low is not None and v.high is not None
-        else f"none: {v.why}"
-    )
+    value, interval = show(v.estimate, unit), f"none: {v.why}"
+    if v.low is not None and v.high is not None:
+        value, interval = show_estimate(v.estimate, v.low, v.high, unit)
     return {
         "title": title(v.kpi),
         "cls": v.cls or "all",
         "stat": statistic(v.stat),
         "asked": f"{'at most' if v.direction == 'max' else 'at least'} {show(v.bound, unit)}",
-        "value": show(v.estimate, unit),
+        "value": value,
         "interval": interval,
         "met": v.met,
         "why": v.why,

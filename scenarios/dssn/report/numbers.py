@@ -5,14 +5,26 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from dssn_models.units import format_quantity
+from dssn_models.units import KINDS, format_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dssn_sim.stats.kpi import Kpi
 
-__all__ = ["TITLES", "KpiLike", "headline", "show", "show_interval", "span", "statistic", "subject", "title"]
+__all__ = [
+    "TITLES",
+    "KpiLike",
+    "headline",
+    "show",
+    "show_estimate",
+    "show_interval",
+    "show_kpi",
+    "span",
+    "statistic",
+    "subject",
+    "title",
+]
 
 
 class KpiLike(Protocol):
@@ -138,16 +150,72 @@ def _number(value: float, digits: int) -> str:
     return f"{float(text):f}".rstrip("0").rstrip(".") if "e" in text else text
 
 
-def show_interval(kpi: Kpi) -> str:
-    """Return ``low – high`` with unit (once if it is the same), or why there is none."""
+def show_kpi(kpi: Kpi) -> tuple[str, str]:
+    """Return value and interval of a KPI, both in one unit with the same number of decimals.
+
+    The interval is the reason if there is none.
+    """
     if kpi.low is None or kpi.high is None:
-        return f"none: {kpi.why_no_interval}" if kpi.why_no_interval else "none"
+        why = f"none: {kpi.why_no_interval}" if kpi.why_no_interval else "none"
+        return show(kpi.estimate, kpi.unit), why
     if kpi.low == kpi.high:
-        return f"{show(kpi.low, kpi.unit)} in every replication"
-    low, high = show(kpi.low, kpi.unit), show(kpi.high, kpi.unit)
-    if low == high:
-        low, high = show(kpi.low, kpi.unit, 5), show(kpi.high, kpi.unit, 5)
-    return span(low, high)
+        only = kpi.method.startswith("exact")
+        return show(kpi.estimate, kpi.unit), (
+            kpi.method if only else f"{show(kpi.low, kpi.unit)} in every replication"
+        )
+    return show_estimate(kpi.estimate, kpi.low, kpi.high, kpi.unit)
+
+
+def show_interval(kpi: Kpi) -> str:
+    """Return ``low – high`` with unit, or why there is none; see :func:`show_kpi`."""
+    return show_kpi(kpi)[1]
+
+
+#: Decimals at most, however narrow an interval is.
+_MOST_DECIMALS: Final = 6
+
+
+def show_estimate(value: float, low: float, high: float, unit: str) -> tuple[str, str]:
+    """Return a value and its interval in the unit of the value, all with the same number of decimals.
+
+    As many decimals as give the value three digits, and more if the bounds would look alike.
+
+    Examples
+    --------
+    >>> show_estimate(139.2, 115.8, 162.0, "s"), show_estimate(0.99, 0.9712, 1.0, "share")
+    (('2.32 min', '1.93 – 2.70 min'), ('99.0 %', '97.1 – 100.0 %'))
+    >>> show_estimate(0.0, 0.0, 0.00682, "share"), show_estimate(180.3, 157.0, 202.9, "")
+    (('0.00 %', '0.00 – 0.68 %'), ('180', '157 – 203'))
+    """
+    if not all(math.isfinite(v) for v in (value, low, high)):
+        return show(value, unit), span(show(low, unit), show(high, unit))
+    factor, name = _scale(value if value != 0 else max(abs(low), abs(high)), unit)
+    scaled = [v / factor for v in (value, low, high)]
+    decimals = _decimals(*scaled)
+    while unit == "share" and value < 1 and round(scaled[0], decimals) == 100 and decimals < _MOST_DECIMALS:
+        decimals += 1  # 99.98 % is not 100 %
+    texts = [f"{v:,.{decimals}f}".replace(",", " ") for v in scaled]
+    space = " " if name else ""
+    return f"{texts[0]}{space}{name}", f"{texts[1]} – {texts[2]}{space}{name}"
+
+
+def _scale(value: float, unit: str) -> tuple[float, str]:
+    """Return factor and name of the unit in which a value is shown."""
+    kind = _KIND.get(unit)
+    if kind is None:
+        return 1.0, "/h" if unit == "1/h" else unit
+    name = format_quantity(value, kind).rpartition(" ")[2] if value else ""
+    return (KINDS[kind].factors[name], name) if name else (1.0, unit)
+
+
+def _decimals(value: float, low: float, high: float) -> int:
+    def digits(x: float, count: int) -> int:
+        return count - 1 - math.floor(math.log10(abs(x))) if x else 0
+
+    wanted = digits(value, 3) if value else digits(max(abs(low), abs(high)), 2)
+    if high > low:
+        wanted = max(wanted, digits(high - low, 1))
+    return min(max(wanted, 0), _MOST_DECIMALS)
 
 
 def span(low: str, high: str) -> str:

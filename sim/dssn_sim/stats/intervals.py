@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
@@ -27,6 +27,7 @@ __all__ = [
     "least_for_quantile",
     "mean_within",
     "quantile",
+    "quantile_across",
     "quantile_interval",
     "share_across",
     "share_within",
@@ -39,6 +40,8 @@ Floats = NDArray[np.float64]
 BATCHES = 20
 #: Least observations per batch that still make a mean.
 PER_BATCH = 5
+#: Least observations beyond a quantile in each replication before replication quantiles are averaged.
+BEYOND = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,3 +256,29 @@ def quantile_interval(
             method += f", widened for correlation by {BATCHES} batches"
     part = np.partition(values, (lower - 1, upper - 1))
     return Interval(estimate, float(part[lower - 1]), float(part[upper - 1]), n, method)
+
+
+def quantile_across(samples: Sequence[Floats], q: float, confidence: float = 0.95) -> Interval:
+    """Return a quantile over replications: the mean of their quantiles, or that of all observations if few.
+
+    Below :data:`BEYOND` observations beyond the quantile a replication's own quantile is biased; then all
+    are pooled. One replication is judged by its order statistics.
+
+    Parameters
+    ----------
+    samples : sequence of array
+        The observations of each replication, in order of time.
+    q : float
+        In (0, 1).
+    """
+    samples = [s for s in samples if len(s)]
+    if not samples:
+        return _none(math.nan, 0, "nothing was observed")
+    if len(samples) == 1:
+        return quantile_interval(samples[0], q, confidence)
+    if min(len(s) for s in samples) * min(q, 1 - q) >= BEYOND:
+        return across([quantile(s, q) for s in samples], confidence)
+    inside = quantile_interval(np.concatenate(samples), q, confidence, ordered_in_time=False)
+    if inside.low is None:
+        return inside
+    return replace(inside, method=f"{inside.method} of {len(samples)} replications pooled")

@@ -17,6 +17,7 @@ from dssn_sim.stats.intervals import (
     Interval,
     across,
     mean_within,
+    quantile_across,
     quantile_interval,
     share_across,
     share_within,
@@ -27,9 +28,6 @@ from dssn_sim.stats.rows import split_replications
 __all__ = ["Kpi", "Verdict", "combine", "judge", "kpis", "measures"]
 
 Met = Literal["met", "missed", "undecided", ""]
-
-#: Least observations beyond a quantile in each replication before replication quantiles are averaged.
-BEYOND = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +112,7 @@ class Verdict:
     key : str
         The KPI it was judged by.
     why : str
-        Why undecided; '' otherwise.
+        Why undecided, or missed without a number; '' otherwise.
     """
 
     text: str
@@ -204,6 +202,9 @@ def _value(found: Measures, key: Key) -> Measure | None:
 
 def _interval(key: Key, found: Sequence[Measure], confidence: float) -> Interval:
     if len(found) == 1:
+        if KPIS[key.name].invariant == key.part:
+            value = found[0].value
+            return Interval(value, value, value, found[0].n, "exact: counted in full, holds in every run")
         return _one(key, found[0], confidence)
     values = [m.value for m in found]
     if key.stat == "share":
@@ -213,14 +214,7 @@ def _interval(key: Key, found: Sequence[Measure], confidence: float) -> Interval
     q = found[0].q
     if math.isnan(q):
         return across(values, confidence)
-    if min(m.n for m in found) * min(q, 1 - q) >= BEYOND:
-        return across(values, confidence)
-    # Too few observations beyond the quantile in a replication: its own quantile would be biased.
-    pooled = np.concatenate([m.sample for m in found if m.sample is not None])
-    inside = quantile_interval(pooled, q, confidence, ordered_in_time=False)
-    if inside.low is None:
-        return inside
-    return replace(inside, method=f"{inside.method} of {len(found)} replications pooled")
+    return quantile_across([m.sample for m in found if m.sample is not None], q, confidence)
 
 
 def _not_negative(interval: Interval, found: Sequence[Measure]) -> Interval:
@@ -256,7 +250,8 @@ def _one(key: Key, found: Measure, confidence: float) -> Interval:
 def judge(found: Sequence[Kpi], objectives: Sequence[ObjectivePlan]) -> list[Verdict]:
     """Return the verdict on each objective.
 
-    ``met`` or ``missed`` only if the whole interval lies on one side of the bound.
+    ``met`` or ``missed`` only if the whole interval lies on one side of the bound. Two exceptions: an
+    invariant is judged by what was counted, and what only completed deliveries have is missed if no order completed.
     """
     by_key = {(k.name, k.stat, k.cls): k for k in found if not k.part}
     by_part = {(k.name, k.stat, k.part): k for k in found if k.part}
@@ -272,23 +267,38 @@ def _judge_one(
     candidates = [*wanted, "share", "rate", "count", "mean", "sum", "max"]
     kpi = next((by_key[o.kpi, s, cls] for s in candidates if (o.kpi, s, cls) in by_key), None)
     if kpi is None and not cls:
-        kpi = next((k for (n, s, _), k in by_part.items() if n == o.kpi and s in candidates), None)
+        parts = [k for (n, s, _), k in by_part.items() if n == o.kpi and s in candidates]
+        sign = 1 if o.direction == "max" else -1
+        exact = KPIS[o.kpi].invariant if o.kpi in KPIS else None
+        # The worst part decides; of equal ones that which needs no interval.
+        kpi = max(parts, key=lambda k: (sign * k.estimate, k.part == exact), default=None)
     stat = kpi.stat if kpi else wanted[0]
-    sign = "at most" if o.direction == "max" else "at least"
+    least_or_most = "at most" if o.direction == "max" else "at least"
     unit = KPIS[o.kpi].unit if o.kpi in KPIS else ""
-    text = f"{Key(o.kpi, stat, cls)} {sign} {_show(o.bound, unit)}"
+    text = f"{Key(o.kpi, stat, cls)} {least_or_most} {_show(o.bound, unit)}"
     if kpi is None:
+        nothing: tuple[Met, str] = ("undecided", "nothing was observed")
+        if o.kpi in KPIS and KPIS[o.kpi].delivered and _none_completed(by_key, cls):
+            nothing = ("missed", "no order completed")
         return Verdict(
-            text, o.kpi, cls, stat, o.bound, o.direction, "undecided", math.nan, None, None, "",
-            "nothing was observed",
-        )  # fmt: skip
+            text, o.kpi, cls, stat, o.bound, o.direction, nothing[0], math.nan, None, None, "", nothing[1]
+        )
     met, why = _met(kpi, o)
     return Verdict(
         text, o.kpi, cls, stat, o.bound, o.direction, met, kpi.estimate, kpi.low, kpi.high, kpi.key, why
     )
 
 
+def _none_completed(by_key: Mapping[tuple[str, str, str], Kpi], cls: str) -> bool:
+    """Return whether orders (of a class) arrived and none was completed."""
+    share = by_key.get(("completed_share", "share", cls)) or by_key.get(("completed_share", "share", ""))
+    return share is not None and share.estimate == 0
+
+
 def _met(kpi: Kpi, o: ObjectivePlan) -> tuple[Met, str]:
+    if KPIS[kpi.name].invariant == kpi.part:
+        holds = kpi.estimate <= o.bound if o.direction == "max" else kpi.estimate >= o.bound
+        return ("met" if holds else "missed"), ""
     if kpi.low is None or kpi.high is None:
         return "undecided", kpi.why_no_interval
     inside = kpi.high <= o.bound if o.direction == "max" else kpi.low >= o.bound

@@ -38,12 +38,19 @@ class KpiInfo:
         Definition.
     quantiles : tuple of float
         Besides the mean.
+    invariant : str or None
+        The part ('' for the whole) that is counted in full and does not depend on chance unless something is
+        wrong: judged without an interval.
+    delivered : bool
+        Exists for completed deliveries only: if no order completes, an objective on it is missed.
     """
 
     unit: str
     direction: Direction
     meaning: str
     quantiles: tuple[float, ...] = ()
+    invariant: str | None = None
+    delivered: bool = False
 
 
 _TAIL: Final = (0.5, 0.95, 0.99)
@@ -51,28 +58,30 @@ _TAIL: Final = (0.5, 0.95, 0.99)
 KPIS: Final[dict[str, KpiInfo]] = {
     "orders_total": KpiInfo("", "", "orders that arrived after the warm-up"),
     "completed_share": KpiInfo("share", "max", "orders that ended completed"),
-    "order_to_result": KpiInfo("s", "min", "order accepted to signed receipt, completed deliveries", _TAIL),
-    "order_to_open": KpiInfo("s", "min", "network order accepted to path tested usable", _TAIL),
-    "trade_to_settle": KpiInfo("s", "min", "exchange closes the deal to settlement allowed", _TAIL),
-    "job_time": KpiInfo("s", "min", "job created to succeeded, by engine", _TAIL),
+    "order_to_result": KpiInfo("s", "min", "order accepted to signed receipt, completed deliveries", _TAIL, delivered=True),
+    "order_to_open": KpiInfo("s", "min", "network order accepted to path tested usable", _TAIL, delivered=True),
+    "trade_to_settle": KpiInfo("s", "min", "exchange closes the deal to settlement allowed", _TAIL, delivered=True),
+    "job_time": KpiInfo("s", "min", "job created to succeeded, by engine", _TAIL, delivered=True),
     "phase_time": KpiInfo("s", "min", "time in a phase per order that entered it"),
     "phase_wait": KpiInfo("s", "min", "of it waiting for a server, node or link"),
-    "queue_time": KpiInfo("s", "min", "waiting of all kinds per completed delivery"),
-    "slo_hit": KpiInfo("share", "max", "deliveries with a deadline that met it"),
+    "queue_time": KpiInfo("s", "min", "waiting of all kinds per completed delivery", delivered=True),
+    "slo_hit": KpiInfo("share", "max", "deliveries with a deadline that met it", delivered=True),
     "admit_refuse": KpiInfo("share", "min", "orders refused before anything ran, by reason"),
     "failed_share": KpiInfo("share", "min", "orders that began and failed, by reason"),
     "throughput": KpiInfo("1/h", "max", "deliveries completed per hour after the warm-up"),
     "util": KpiInfo("share", "", "time average: cores in use or held, link rate, servers busy"),
     "bytes": KpiInfo("B", "min", "sent on the data plane, with overhead, by class of data"),
-    "raw_exposed": KpiInfo("B", "min", "raw bytes that left their owner; must be 0 in privacy and TEE"),
+    "raw_exposed": KpiInfo(
+        "B", "min", "raw bytes that left their owner; must be 0 in privacy and TEE", invariant="privacy and tee"
+    ),
     "channel_setup": KpiInfo("s", "min", "set-up of a mutual TLS channel"),
-    "channel_leak": KpiInfo("", "min", "channels and slices never closed"),
+    "channel_leak": KpiInfo("", "min", "channels and slices never closed", invariant=""),
     "cold_starts": KpiInfo("", "min", "engine images loaded from the registry"),
     "cache_hit": KpiInfo("share", "max", "engine starts that found their image on the node"),
     "attest_time": KpiInfo("s", "min", "attestation of an enclave (simulated TEE)", (0.95,)),
     "evidence_lag": KpiInfo("s", "min", "event to final on the ledger", (0.99,)),
-    "unit_cost": KpiInfo("CNY", "min", "resources used per completed delivery"),
-    "unit_bill": KpiInfo("CNY", "", "billed per completed delivery"),
+    "unit_cost": KpiInfo("CNY", "min", "resources used per completed delivery", delivered=True),
+    "unit_bill": KpiInfo("CNY", "", "billed per completed delivery", delivered=True),
     "bill_total": KpiInfo("CNY", "", "billed in all, by side"),
 }  # fmt: skip
 

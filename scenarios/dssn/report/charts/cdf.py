@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 _GRID = 160
+_POOLED = " The line is of all replications together; the quantiles in words are means over the replications, as in the tables."
 _UNIT_KIND = {"s": "duration", "B": "size", "CNY": "money", "core-s": "work"}
 
 
@@ -87,7 +88,7 @@ def draw(
     )
     caption = (
         "Share of completed deliveries within the time on the axis, after the warm-up; numbers of deliveries in "
-        f"brackets. {band}"
+        f"brackets. {band}" + (_POOLED if n > 1 else "")
     )
     if kind != "duration":
         caption = caption.replace("within the time", "up to the value")
@@ -188,10 +189,13 @@ def _objectives(axes: Axes, data: RunData, name: str, factor: float, colours: di
 
 
 def _finding(frame: pd.DataFrame, groups: list[str], column: str, by: str, kind: str) -> str:
+    from dssn_sim.stats.intervals import quantile_across
+
     parts = []
     for group in groups:
-        values = frame.loc[frame[by] == group, column].to_numpy(dtype=float)
-        p50, p95 = np.quantile(values, [0.5, 0.95])
+        part = frame[frame[by] == group]
+        samples = [rep[column].to_numpy(dtype=float) for _, rep in part.groupby("replication")]
+        p50, p95 = (quantile_across(samples, q).estimate for q in (0.5, 0.95))  # as the KPIs are made
         low, high = (format_quantity(float(v), kind) if kind else f"{v:.3g}" for v in (p50, p95))
         parts.append(f"{group}: median {low}, 95 % within {high}")
     return "; ".join(parts) + "."
