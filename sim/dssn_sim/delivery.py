@@ -62,6 +62,7 @@ class Delivery:
         self.phase_wait_s = 0.0
         self.result_bytes = 0.0
         self.meters: dict[str, float] = {}
+        self.calls: dict[tuple[str, str], int] = {}  # of each operation, so far
         self.tee_s = 0.0
         self.opened_s = self.receipt_s = self.settled_s = math.nan
         self.job_began_s = self.job_ended_s = math.nan
@@ -259,15 +260,14 @@ class Delivery:
             regions=self.world.regions(order.consumer, order.providers),
         )
         yield from self.call("review", "review")
-        rng = self.world.review_rng(self.index)
-        verdict = review(facts, self.world.rules, rng)
+        verdict = review(facts, self.world.rules, self.world.review_luck(self.index, 0))
         if verdict.outcome == "refuse":
             raise Refusal(verdict.reason, verdict.clause)
         if verdict.outcome == "needs_approval":
             self.state("order", "held")
             yield from self.call("reviewers", "human")
             self.state("order", "inProgress")
-            person = human_verdict(self.world.rules, rng)
+            person = human_verdict(self.world.rules, self.world.review_luck(self.index, 1))
             if person.outcome == "refuse":
                 raise Refusal(person.reason, person.clause)
         self.note("review", verdict.outcome)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 
-import numpy as np
-
-from dssn_models.trust.evidence import EvidenceLog
+from dssn_models.trust.evidence import SALT_BYTES, EvidenceLog
 
 __all__ = ["Ledger"]
 
@@ -16,12 +15,17 @@ class Ledger:
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-        Salts; a stream of its own, so evidence never shifts another draw.
+    key : int
+        64 bits; the salts are a function of it, the order and the number of the record, so no order's
+        evidence shifts another's.
     """
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.log = EvidenceLog(rng)
+    def __init__(self, key: int) -> None:
+        self._key = key
+        self.log = EvidenceLog(self._salt)
+
+    def _salt(self, order: str, seq: int) -> bytes:
+        return sha256(f"{self._key}|{order}|{seq}".encode()).digest()[:SALT_BYTES]
 
     def record(self, order: int, events: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """Append the events of one delivery; return (event, commitment in hex)."""

@@ -10,21 +10,21 @@ import math
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, cast
 
-import numpy as np
 import simpy
 
 from dssn_models.crypto.suites import record_overhead
 from dssn_models.market.billing import Biller
 from dssn_models.network.routing import Route, Router, both_ways
 from dssn_models.nodes.allocation import Allocator
-from dssn_models.plan import NodePlan, OperationPlan, Plan, ServicePlan
+from dssn_models.plan import NodePlan, Plan, ServicePlan
 from dssn_models.policies.api import PolicyKind, RefuseOrder, RouteView, View
 from dssn_models.policies.legality import fault_of
 from dssn_models.policies.registry import SHIPPED, as_policy, resolve
-from dssn_models.rng import Streams, stream
+from dssn_models.rng import Streams, key_of
 from dssn_models.trust.compliance import RulePack
 from dssn_sim.channels import Channels
 from dssn_sim.clock import Clock
+from dssn_sim.compiled.draws import Drawer, PolicyRandom, uniform_of
 from dssn_sim.dataplane import DataPlane
 from dssn_sim.dataplane.api import DeviceCapacity
 from dssn_sim.errors import Failure, Refusal
@@ -57,8 +57,9 @@ _SECONDS_PER_MONTH = 30 * 86400.0
 class _Desk(NamedTuple):
     """A service's operation as called from one site."""
 
+    name: tuple[str, str]  # kind and operation
     service: ServicePlan
-    operation: OperationPlan
+    time_s: Drawer
     station: Station
     rtt_s: float
     bytes: float  # of all messages of a call
@@ -129,14 +130,15 @@ class World:
         self.drained: simpy.Event | None = None
         self.live: dict[Any, Any] = {}  # delivery -> its process
         self.in_flight_by_class = dict.fromkeys((c.id for c in plan.classes), 0)
-        self.evidence = Ledger(self.streams.get("evidence", "salt"))
-        self._idle_rng = stream(plan.run.seed, replication, "review")
+        self.evidence = Ledger(self.key("evidence", "salt"))
+        self._review_key = self.key("review")
+        self._random = {kind: PolicyRandom(plan.run.seed, replication, kind) for kind in self.policies}
         self.biller = Biller(plan)
         self.rules = RulePack.from_mapping(plan.compliance)
         self.charged_core_s = 0.0
         self._pools: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._rtt: dict[tuple[str, str], float] = {}
-        self._call_rng: dict[tuple[str, str], list[float]] = {}
+        self._drawers: dict[tuple[str, str], Drawer] = {}
         self._desks: dict[tuple[str, str, str], _Desk | None] = {}
         self._node_jobs = dict.fromkeys(self.node_index, 0)
 
@@ -178,16 +180,18 @@ class World:
             rtt = self._rtt[key] = 2 * route.delay_s if route is not None else 0.2
         return rtt
 
-    def service_time(self, service: ServicePlan, operation: str, op: OperationPlan) -> float:
-        """Return the next service time of an operation; drawn in blocks from its own stream."""
-        if op.service_s.kind == "constant":
-            return op.service_s.a
-        key = (service.id, operation)
-        block = self._call_rng.get(key)
-        if not block:
-            rng = self.streams.get("service", service.id, operation)
-            block = self._call_rng[key] = op.service_s.sample(rng, 512)[::-1].tolist()
-        return block.pop()
+    def key(self, *names: str) -> int:
+        """Return the key of keyed draws for one purpose."""
+        return key_of(self.streams.seed, self.streams.replication, *names)
+
+    @staticmethod
+    def _service_time(order: Any, desk: _Desk) -> float:
+        """Return the time of a call: a function of the operation, the order and how often it has called before."""
+        if desk.time_s.constant is not None:
+            return desk.time_s.constant
+        n = order.calls.get(desk.name, 0)
+        order.calls[desk.name] = n + 1
+        return desk.time_s(order.index, n)
 
     def call(self, order: Any, kind: str, operation: str, node: NodePlan, priority: int = 1) -> Process:
         """Call a service's operation from a node; returns the waiting time (s).
@@ -202,9 +206,9 @@ class World:
             desk = self._desks[kind, operation, node.site] = self._desk(kind, operation, node.site)
         if desk is None:
             return 0.0
-        service, op, station, rtt = desk.service, desk.operation, desk.station, desk.rtt_s
+        service, station, rtt = desk.service, desk.station, desk.rtt_s
         order.control_bytes += desk.bytes
-        work = self.service_time(service, operation, op)
+        work = self._service_time(order, desk)
         call = station.serve(work, priority, before_s=desk.before_s, after_s=desk.after_s)
         served: Served
         if station.up:
@@ -231,8 +235,12 @@ class World:
             return None
         op = service.operations[operation]
         rtt = self.site_rtt(site, service.site)
+        drawer = self._drawers.get((service.id, operation))
+        if drawer is None:
+            key = self.key("service", service.id, operation)
+            drawer = self._drawers[service.id, operation] = Drawer(op.service_s, key)
         return _Desk(
-            service, op, self.stations[service.id], rtt,
+            (kind, operation), service, drawer, self.stations[service.id], rtt,
             op.messages * (op.request_bytes + op.response_bytes),
             (op.messages - 0.5) * rtt, 0.0 if service.batch_s > 0 else 0.5 * rtt,
         )  # fmt: skip
@@ -427,7 +435,7 @@ class World:
     def decide(self, kind: str, view: Any, order: int, candidates: int) -> Any:
         """Ask the policy of a kind and record its decision."""
         policy = self.policies[kind]
-        rng = self.streams.get("policy", kind)
+        rng = self._random[kind].of(order)
         decision = policy.decide(view, self.env.now, rng)
         if kind not in self._trusted:
             fault = fault_of(kind, view, decision)  # type: ignore[arg-type]
@@ -452,11 +460,9 @@ class World:
             found = self._pools[roles] = tuple(n.id for n in self.nodes if n.role in roles)
         return found
 
-    def review_rng(self, order: int) -> np.random.Generator:
-        """Return the generator of one order's review: keyed by its number, so no policy shifts it."""
-        if self.rules.human_share <= 0 and self.rules.refuse_share <= 0:
-            return self._idle_rng
-        return stream(self.streams.seed, self.streams.replication, "review", str(order))
+    def review_luck(self, order: int, n: int) -> float:
+        """Return the n-th uniform number of an order's review: keyed by its number, so no policy shifts it."""
+        return uniform_of(self._review_key, order, n)
 
     def regions(self, consumer: str, providers: Sequence[str]) -> tuple[str, ...]:
         """Return the regions an order's data goes to or comes from."""
@@ -478,6 +484,8 @@ class World:
         else:
             self.failed += 1
         self.live.pop(delivery, None)
+        for random in self._random.values():
+            random.forget(delivery.index)
         if (self.done + self.failed) % _PACK_EVERY == 0:
             self.rec.pack()
         if self.in_flight == 0 and self.drained is not None and not self.drained.triggered:

@@ -90,9 +90,9 @@ def test_shares_of_people():
     pack = RulePack(human_share=0.3, refuse_share=0.1)
     rng = np.random.default_rng(1)
     facts = ReviewFacts(2, "api")
-    people = sum(review(facts, pack, rng).outcome == "needs_approval" for _ in range(5000))
+    people = sum(review(facts, pack, rng.random()).outcome == "needs_approval" for _ in range(5000))
     assert people == pytest.approx(1500, abs=110)
-    refused = sum(human_verdict(pack, rng).outcome == "refuse" for _ in range(5000))
+    refused = sum(human_verdict(pack, rng.random()).outcome == "refuse" for _ in range(5000))
     assert refused == pytest.approx(500, abs=70)
     assert review(facts, pack).outcome == "pass"
 

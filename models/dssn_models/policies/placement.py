@@ -55,7 +55,8 @@ def _sample(view: View, choices: int, rng: np.random.Generator) -> View:
     nodes = sorted((c for c in view.candidates if c.up and math.isfinite(c.rtt_s)), key=lambda c: c.id)
     if choices <= 0 or len(nodes) <= choices:
         return view
-    picked = rng.choice(len(nodes), size=choices, replace=False)
+    left = list(range(len(nodes)))
+    picked = [left.pop(int(u * (len(nodes) - i))) for i, u in enumerate(rng.random(choices))]
     return View(
         job=view.job, candidates=[nodes[i] for i in sorted(picked)], in_flight=view.in_flight,
         options=view.options, state_age_s=view.state_age_s,
@@ -151,7 +152,7 @@ class Random:
         if isinstance(nodes, RefuseOrder):
             return nodes
         ordered = sorted(nodes, key=lambda c: c.id)
-        return Choose(ordered[int(rng.integers(len(ordered)))].id, "random")
+        return Choose(ordered[int(rng.random() * len(ordered))].id, "random")
 
 
 @dataclass

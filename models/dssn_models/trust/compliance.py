@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-import numpy as np
-
 __all__ = [
     "DEFAULT_LEVELS",
     "FORMS",
@@ -201,9 +199,7 @@ def _refusal(facts: ReviewFacts, pack: RulePack, rule: LevelRule) -> Verdict | N
     return None
 
 
-def review(
-    facts: ReviewFacts, pack: RulePack | Mapping[str, Any], rng: np.random.Generator | None = None
-) -> Verdict:
+def review(facts: ReviewFacts, pack: RulePack | Mapping[str, Any], luck: float | None = None) -> Verdict:
     """Return the verdict of the automatic review.
 
     Parameters
@@ -212,8 +208,9 @@ def review(
         The order.
     pack : RulePack or Mapping
         The rules; a mapping is the ``compliance`` section of a plan.
-    rng : numpy.random.Generator, optional
-        Draws which automatic reviews go to a person as well (``human_share``); without it none does.
+    luck : float, optional
+        A uniform number in [0, 1): below ``human_share`` an automatic review goes to a person as well;
+        without it none does.
 
     Examples
     --------
@@ -232,15 +229,15 @@ def review(
         return Verdict("needs_approval", "", f"{pack.id}: cross_border")
     if rule.review == "human":
         return Verdict("needs_approval", "", f"{pack.id}: levels.{facts.level}.review")
-    if rule.review == "automatic" and rng is not None and rng.random() < pack.human_share:
+    if rule.review == "automatic" and luck is not None and luck < pack.human_share:
         return Verdict("needs_approval", "", f"{pack.id}: human_share")
     return Verdict("pass", "", f"{pack.id}: levels.{facts.level}")
 
 
-def human_verdict(pack: RulePack | Mapping[str, Any], rng: np.random.Generator) -> Verdict:
-    """Return what the person decides who looks at an order that needs approval."""
+def human_verdict(pack: RulePack | Mapping[str, Any], luck: float) -> Verdict:
+    """Return what the person decides who looks at an order that needs approval; ``luck`` is uniform in [0, 1)."""
     if not isinstance(pack, RulePack):
         pack = RulePack.from_mapping(pack)
-    if rng.random() < pack.refuse_share:
+    if luck < pack.refuse_share:
         return Verdict("refuse", "compliance.review", f"{pack.id}: refuse_share")
     return Verdict("pass", "", f"{pack.id}: approved")

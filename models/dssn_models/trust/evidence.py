@@ -7,11 +7,9 @@ open the commitment later. Records of an order are chained; each record's hash i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple
-
-import numpy as np
 
 from dssn_models.trust.merkle import MerkleLog, leaf_hash, verify_consistency, verify_inclusion
 
@@ -32,7 +30,6 @@ __all__ = [
 #: The link of an order's first record.
 GENESIS: Final = bytes(32)
 SALT_BYTES: Final = 16
-_SALTS: Final = 256  # drawn at a time
 
 
 class Record(NamedTuple):
@@ -84,13 +81,12 @@ class EvidenceLog:
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-        Source of the salts (in the emulation: a secure one behind the same interface).
+    salt : callable
+        (order, number of the record in its chain) to ``SALT_BYTES`` bytes; in the emulation a secure source.
     """
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._rng = rng
-        self._salts = memoryview(b"")
+    def __init__(self, salt: Callable[[str, int], bytes]) -> None:
+        self._salt = salt
         self.heads: dict[str, Head] = {}
         self.merkle = MerkleLog()
 
@@ -107,10 +103,7 @@ class EvidenceLog:
             Details, only committed to.
         """
         seq, previous = self.heads.get(order, (0, GENESIS))
-        if not self._salts:
-            # One draw for many records; the bytes are those of as many single draws.
-            self._salts = memoryview(self._rng.bytes(_SALTS * SALT_BYTES))
-        salt, self._salts = bytes(self._salts[:SALT_BYTES]), self._salts[SALT_BYTES:]
+        salt = self._salt(order, seq)
         commitment = commit(salt, facts)
         digest = _record_hash(order, seq, event, commitment, previous)
         leaf = self.merkle.append(digest)

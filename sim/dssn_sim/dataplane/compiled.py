@@ -1,7 +1,7 @@
 """Where compiled code lives: the ``jit`` decorator, its cache folder, and ``warm_up``.
 
 numba keys its cache by the file a function stands in, not by the files of the functions it
-calls. The cache folder therefore carries a digest of all sources of this package: an edit or
+calls. The cache folder therefore carries a digest of all sources of the compiled packages: an edit or
 an upgrade never meets stale machine code, and a read-only or editable install works the same.
 """
 
@@ -25,7 +25,8 @@ def cache_folder() -> Path:
     if chosen:
         return Path(chosen)
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    here = Path(__file__).parent
+    for source in sorted([*here.glob("*.py"), *(here.parent / "compiled").glob("*.py")]):
         digest.update(source.name.encode() + source.read_bytes())
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     name = "dssn-numba-" + digest.hexdigest()[:16]
