@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dssn.cli import catalogue, doctor_command, new_command, run_command, study_command
+from dssn.cli import bench_command, catalogue, doctor_command, new_command, run_command, study_command
 from dssn.cli.exits import FAILED, INTERRUPTED, complain, report_crash
 
 __all__ = ["app", "run_app"]
@@ -55,6 +55,7 @@ study_command.register(app)
 catalogue.register(app)
 new_command.register(app)
 doctor_command.register(app)
+bench_command.register(app)
 
 
 def run_app() -> None:

@@ -44,23 +44,30 @@ __all__ = [
     "TOPS",
     "TOUCHED",
     "TPOS",
+    "bytes_at",
+    "floats_at",
+    "ints_at",
 ]
 
 _MANY = 1 << 40  # arrays have no length here; the caller keeps within the tables
 
 
-def _table(name: str, dtype: Any) -> Any:
-    """Return the function that turns ``mem`` into table ``name``."""
-    offset = 8 * layout.State._fields.index(name)
+def _array(dtype: Any, offset: int | None) -> Any:
+    """Return the intrinsic that turns an address into an array without owner.
+
+    With an ``offset`` the address is that of a table, and the array's own address stands there.
+    """
     kind = types.Array(numba.from_dtype(np.dtype(dtype)), 1, "C")
     size = np.dtype(dtype).itemsize
 
     @intrinsic
-    def table(typing: Any, mem: Any) -> Any:
+    def array_at(typing: Any, address: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             word = ir.IntType(64)
-            slot = builder.add(args[0], ir.Constant(word, offset))
-            where = builder.load(builder.inttoptr(slot, word.as_pointer()))
+            where = args[0]
+            if offset is not None:
+                slot = builder.add(where, ir.Constant(word, offset))
+                where = builder.load(builder.inttoptr(slot, word.as_pointer()))
             array = context.make_array(kind)(context, builder)
             context.populate_array(
                 array,
@@ -74,9 +81,17 @@ def _table(name: str, dtype: Any) -> Any:
 
         return kind(types.int64), codegen
 
-    return table
+    return array_at
 
 
+def _table(name: str, dtype: Any) -> Any:
+    """Return the function that turns ``mem`` into table ``name``."""
+    return _array(dtype, 8 * layout.State._fields.index(name))
+
+
+floats_at = _array(np.float64, None)
+ints_at = _array(np.int64, None)
+bytes_at = _array(np.uint8, None)
 LINKS = _table("links", layout.LINK)
 NODES = _table("nodes", layout.NODE)
 FLOWS = _table("flows", layout.FLOW)

@@ -1,0 +1,1 @@
+"""Side-by-side measurement: workloads, peers in processes of their own, and what they cost."""
