@@ -12,11 +12,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
+
+import numpy as np
 
 from dssn_models.crypto.suites import Suite, find_suite
 from dssn_models.crypto.tables import CostTable, cost_table
 from dssn_models.engines.api import CostSource, EngineImage, JobCost, RoleNeed, Step
+from dssn_models.engines.columns import Column, CostGroup, grouped
 
 __all__ = ["CORES", "BaseEngine", "Builder", "Param", "Params", "Value", "hosts_of", "num", "pages"]
 
@@ -40,7 +43,7 @@ def hosts_of(parties: int) -> tuple[str, ...]:
 
 def pages(count: float, per_page: float) -> float:
     """Whole pages (ciphertexts, blocks) that hold ``count`` items."""
-    return float(math.ceil(count / per_page)) if count > 0 else 0.0
+    return 1.0 * math.ceil(count / per_page) if count > 0 else 0.0
 
 
 class Builder:
@@ -149,22 +152,43 @@ class BaseEngine:
         Parameters that the engine does not know are ignored here (the schema reports them); a word
         that is not among the choices, or a number out of range, is a ValueError.
         """
-        values = self._defaults | {k: v for k, v in params.items() if k in self._defaults}
-        return self._cached(tuple(values.items()), parties, profile, suite)
+        return self._cached(tuple(self._complete(params).items()), parties, profile, suite)
+
+    def cost_columns(
+        self, params: Mapping[str, Any], n: int, parties: int, profile: str, suite: str
+    ) -> list[CostGroup]:
+        """Return the costs of n runs, in groups with the same steps.
+
+        Parameters
+        ----------
+        params : Mapping
+            As in :meth:`cost`; an array of length n where the runs differ.
+        """
+        for key, value in params.items():
+            if isinstance(value, np.ndarray) and key in self._defaults:
+                bad = value[~((value >= 0) & (value <= MAX_QUANTITY))]
+                if len(bad) or isinstance(self._defaults[key], str):
+                    self.cost({key: float(bad[0] if len(bad) else value[0])}, parties, profile, suite)
+        return grouped(lambda p: self._build(self._complete(p), parties, profile, suite), params, n)
 
     # -------------------------------------------------------------- inside
 
+    def _complete(self, params: Params) -> dict[str, Value]:
+        return self._defaults | {k: v for k, v in params.items() if k in self._defaults}
+
     def _cost(self, items: tuple[tuple[str, Value], ...], parties: int, profile: str, suite: str) -> JobCost:
+        return self._build(dict(items), parties, profile, suite)
+
+    def _build(self, values: dict[str, Value], parties: int, profile: str, suite: str) -> JobCost:
         if profile not in self.PROFILES:
             raise ValueError(
                 f"{self.name}: no cost profile {profile!r}; there are: {', '.join(self.PROFILES)}"
             )
-        values = dict(items)
         for key, allowed in self.CHOICES.items():
             if values[key] not in allowed:
                 raise ValueError(f"{self.name}: {key} {values[key]!r}; allowed: {', '.join(allowed)}")
-        for key, value in items:
-            if isinstance(self._defaults[key], str):
+        for key, value in values.items():
+            if isinstance(value, Column) or isinstance(self._defaults[key], str):
                 continue
             if isinstance(value, str) or not 0 <= value <= MAX_QUANTITY:
                 raise ValueError(
@@ -179,5 +203,6 @@ class BaseEngine:
 
 
 def num(p: Mapping[str, Value], key: str) -> float:
-    """Return a numeric parameter as float."""
-    return float(p[key])
+    """Return a numeric parameter as float (as it is where it is the column of many orders)."""
+    value = p[key]
+    return value if isinstance(value, Column) else float(value)

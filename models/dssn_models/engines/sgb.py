@@ -22,7 +22,8 @@ __all__ = ["SecureBoost", "power_law"]
 def power_law(at_2048: float, at_3072: float, bits: float) -> float:
     """Time at a key length, through two measured lengths: ``c * bits^p``."""
     exponent = math.log(at_3072 / at_2048) / math.log(1.5) if at_2048 > 0 and at_3072 > 0 else 1.0
-    return at_2048 * float((bits / 2048.0) ** exponent)
+    grown: float = (bits / 2048.0) ** exponent
+    return at_2048 * grown
 
 
 class SecureBoost(BaseEngine):

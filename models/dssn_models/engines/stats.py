@@ -7,12 +7,12 @@ before masking.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import ClassVar
 
 from dssn_models.engines.api import JobCost
 from dssn_models.engines.base import BaseEngine, Builder, Param, Value, num
+from dssn_models.engines.columns import exp
 
 __all__ = ["MaskedStatistics", "kept_groups"]
 
@@ -28,7 +28,7 @@ def kept_groups(groups: float, rows: float, minimum: float) -> float:
     """
     if groups <= 0 or rows <= 0:
         return 0.0
-    return groups * math.exp(-minimum * groups / rows)
+    return groups * exp(-minimum * groups / rows)
 
 
 class MaskedStatistics(BaseEngine):
