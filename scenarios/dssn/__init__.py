@@ -27,14 +27,18 @@ if TYPE_CHECKING:
     from dssn.face.study import Comparison, Sweep, compare, open_run, run, sweep
     from dssn.plots import Plots
     from dssn.problems import Problem, Problems
+    from dssn_models.policies.failed import PolicyFailed
     from dssn_models.units import format_quantity, parse_quantity
+    from dssn_sim.runs.errors import RunError
 
 __all__ = [
     "Comparison",
     "Plots",
+    "PolicyFailed",
     "Problem",
     "Problems",
     "Result",
+    "RunError",
     "Scenario",
     "Sweep",
     "check",
@@ -54,9 +58,11 @@ __all__ = [
 _WHERE = {
     "Comparison": "dssn.face.study",
     "Plots": "dssn.plots",
+    "PolicyFailed": "dssn_models.policies.failed",
     "Problem": "dssn.problems",
     "Problems": "dssn.problems",
     "Result": "dssn.face.result",
+    "RunError": "dssn_sim.runs.errors",
     "Scenario": "dssn.face.scenario",
     "Sweep": "dssn.face.study",
     "check": "dssn.face.scenario",

@@ -25,10 +25,27 @@ class Plots:
     def cdf(
         self, column: str = "order_to_result_s", by: str = "cls", table: str = "deliveries"
     ) -> Chart | NoChart:
-        """Distribution of a column, one line per value of ``by``, with a band over the replications."""
-        from dssn.report.charts import cdf
+        """Distribution of a column, one line per value of ``by``, with a band over the replications.
 
-        return cdf.draw(self._data, column if column in self._data.table(table) else f"{column}_s", by, table)
+        Raises
+        ------
+        RunError
+            If there is no such table or column, or the column holds no numbers.
+        """
+        from dssn.report.charts import cdf
+        from dssn_models.results import TABLES
+        from dssn_sim.runs.errors import unknown
+
+        if table not in TABLES:
+            raise unknown("result table", table, TABLES)
+        columns = TABLES[table].columns
+        numbers = [c.name for c in columns if c.type in ("float64", "int64", "int32")]
+        name = column if column in numbers else f"{column}_s"
+        if name not in numbers:
+            raise unknown(f"column of numbers in table {table!r}:", column, numbers)
+        if by not in (groups := ["replication", *TABLES[table].names]):
+            raise unknown(f"column in table {table!r}:", by, groups)
+        return cdf.draw(self._data, name, by, table)
 
     def phases(self) -> Chart | NoChart:
         """Mean time of each phase, stacked by class; waiting hatched."""

@@ -18,8 +18,9 @@ from dssn_models.network.routing import Route, Router, both_ways
 from dssn_models.nodes.allocation import Allocator
 from dssn_models.plan import NodePlan, Plan, ServicePlan
 from dssn_models.policies.api import PolicyKind, RefuseOrder, RouteView, View
+from dssn_models.policies.failed import PolicyFailed
 from dssn_models.policies.legality import fault_of
-from dssn_models.policies.registry import SHIPPED, as_policy, resolve
+from dssn_models.policies.registry import SHIPPED, as_policy, label, resolve
 from dssn_models.rng import Streams, key_of
 from dssn_models.trust.compliance import RulePack
 from dssn_sim.channels import Channels
@@ -113,7 +114,7 @@ class World:
         }
         self.policies.update({k: as_policy(p, cast(PolicyKind, k), {}) for k, p in (policies or {}).items()})
         self.policy_name = {kind: p.name for kind, p in plan.policies.items()}
-        self.policy_name.update({kind: type(obj).__name__ for kind, obj in (policies or {}).items()})
+        self.policy_name.update({kind: label(self.policies[kind]) for kind in policies or ()})
         # Shipped policies are tested to decide legally; a user's own is checked at each decision.
         self._trusted = {k for k, p in self.policies.items() if type(p) in SHIPPED.values()}
         # The router's own answer is already the shortest delay: no need to ask a policy for it.
@@ -433,14 +434,25 @@ class World:
     # ------------------------------------------------------------ decisions
 
     def decide(self, kind: str, view: Any, order: int, candidates: int) -> Any:
-        """Ask the policy of a kind and record its decision."""
+        """Ask the policy of a kind and record its decision.
+
+        Raises
+        ------
+        PolicyFailed
+            If a policy of the user raises or decides what cannot be.
+        """
         policy = self.policies[kind]
         rng = self._random[kind].of(order)
-        decision = policy.decide(view, self.env.now, rng)
-        if kind not in self._trusted:
-            fault = fault_of(kind, view, decision)  # type: ignore[arg-type]
-            if fault:
-                raise Refusal("policy.illegal", f"{kind} policy {self.policy_name.get(kind, '')}: {fault}")
+        if kind in self._trusted:
+            decision = policy.decide(view, self.env.now, rng)
+        else:
+            place = (kind, self.policy_name.get(kind, kind), self.env.now, order, self.streams.replication)
+            try:
+                decision = policy.decide(view, self.env.now, rng)
+            except (Exception, SystemExit) as error:
+                raise PolicyFailed.of(policy, error, *place) from error
+            if fault := fault_of(kind, view, decision):  # type: ignore[arg-type]
+                raise PolicyFailed.of(policy, fault, *place)
         choice: Any = type(decision).__name__
         for name in ("node", "technology", "route"):
             choice = getattr(decision, name, choice)

@@ -148,15 +148,68 @@ def test_policies_as_objects_classes_functions_and_names(sc):
 
 
 def test_policy_objects_that_cannot_travel_are_refused_for_workers(sc):
-    with pytest.raises(ValueError, match="workers=1"):
+    with pytest.raises(dssn.Problems, match="workers=1"):
         dssn.run(sc, replications=2, workers=2, policies={"placement": lambda view, now, rng: None})
 
 
-def test_wrong_policies_are_refused(sc):
-    with pytest.raises(ValueError, match="no policy kind"):
-        dssn.run(sc, policies={"colour": Last()})
-    with pytest.raises(ValueError, match="placement policy"):
-        dssn.run(sc, policies={"routing": Last()})
+def test_wrong_policies_are_problems_before_the_run(sc):
+    def ran(event):
+        raise AssertionError("the run began")
+
+    wrong = {"colour": Last(), "routing": Last(), "placement": "nearst"}
+    with pytest.raises(dssn.Problems) as caught:
+        dssn.run(sc, policies=wrong, progress=ran)
+    found = {p.path: p for p in caught.value.problems}
+    assert set(found) == set(wrong)
+    assert found["placement"].hint == "nearest"
+    assert "placement policy" in found["routing"].found
+
+
+def careless(view, now, rng):
+    return {}["gone"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_policy_that_raises_is_one_exception_with_its_place(sc, tmp_path, workers):
+    with pytest.raises(dssn.PolicyFailed, match="placement policy careless failed at") as caught:
+        dssn.run(sc, replications=2, workers=workers, policies={"placement": careless}, out=tmp_path / "r")
+    failed = caught.value
+    assert failed.where == f"{__file__}:{careless.__code__.co_firstlineno + 1}"
+    assert isinstance(failed.__cause__, KeyError)
+    assert dssn.open_run(tmp_path / "r").state == "failed"
+
+
+def test_a_policy_that_raises_fails_its_point_of_a_sweep_only(sc, tmp_path, monkeypatch):
+    (tmp_path / "face_careless.py").write_text("def decide(view, now, rng):\n    return 1 / 0\n", "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = dssn.sweep(sc, {"policies.placement": ["face_careless:decide", "random"]}, replications=1)
+    assert list(found.table["state"]) == ["failed", "completed"]
+    assert "face_careless.py:2: ZeroDivisionError" in found.table["problem"][0]
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda r: r.plot.cdf("order_to_reslt"), "did you mean 'order_to_result_s'"),
+        (lambda r: r.plot.cdf("state"), "no column of numbers"),
+        (lambda r: r.plot.cdf(by="clas"), "did you mean 'cls'"),
+        (lambda r: r.plot.cdf(table="delivery"), "did you mean 'deliveries'"),
+        (lambda r: r.table("delivery"), "did you mean 'deliveries'"),
+        (lambda r: r.arrow("delivery"), "did you mean 'deliveries'"),
+        (lambda r: r.table("orders", replication=2), "no replication '2'; there are 0, 1"),
+        (lambda r: r.kpi("order_to_reslt"), "did you mean 'order_to_result'"),
+        (lambda r: r.kpi("order_to_result", "p96"), "order_to_result.p50, order_to_result.p95"),
+        (lambda r: r.sql("select nosuch from orders"), "nosuch"),
+    ],
+)
+def test_names_that_are_not_there_are_told_with_those_that_are(res, ask, words):
+    with pytest.raises(dssn.RunError, match=r"no |nosuch") as caught:
+        ask(res)
+    assert words in str(caught.value)
+
+
+def test_what_cannot_be_drawn_has_a_caption():
+    assert NoChart("k", "title", "No order arrived.").caption == "No order arrived."
 
 
 @pytest.mark.req("TB-08")

@@ -149,7 +149,7 @@ def test_a_disk_that_refuses_is_a_plain_error(tmp_path, monkeypatch):
     with pytest.raises(RunError, match="No space left"):
         run(tmp_path / "a", replications=1)
     monkeypatch.undo()
-    assert RunFolder.open(tmp_path / "a").state == "running"  # as after a kill: resume it
+    assert RunFolder.open(tmp_path / "a").state == "failed"
 
 
 def test_resume_computes_only_what_is_missing(tmp_path, monkeypatch):

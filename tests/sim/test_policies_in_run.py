@@ -1,10 +1,15 @@
-"""Policies decide inside a run, and what they may not decide is refused with a reason."""
+"""Policies decide inside a run, and what they may not decide ends it with words."""
+
+import pickle
+import sys
+import traceback
 
 import pytest
 from smallplan import nodes, plan, replace, stream
 
 from dssn_models.plan import PolicyPlan
 from dssn_models.policies.api import Admit, Choose, ChooseRoute, Rank, RefuseOrder
+from dssn_models.policies.failed import PolicyFailed
 from dssn_sim.kernel import simulate
 
 
@@ -35,15 +40,66 @@ def test_a_plain_function_places_the_job():
     assert made[0]["candidates"] == 2
 
 
-def test_an_illegal_choice_is_refused_and_named():
-    tables = simulate(tee_plan(), 0, policies={"placement": lambda v, now, rng: Choose("nowhere")})
-    assert {r["reason"] for r in orders(tables)} == {"policy.illegal"}
-    assert "nowhere" in tables["refusals"].to_pylist()[0]["detail"]
+def test_an_illegal_choice_ends_the_run():
+    def lost(view, now, rng):
+        return Choose("nowhere")
+
+    with pytest.raises(PolicyFailed, match="'nowhere' is not a candidate") as caught:
+        simulate(tee_plan(), 0, policies={"placement": lost})
+    failed = caught.value.first
+    assert (failed.kind, failed.policy, failed.order, failed.replication) == ("placement", "lost", 0, 0)
+    assert failed.where == f"{__file__}:{lost.__code__.co_firstlineno}"
+    assert failed.time_s > 10.0
+    assert failed.__cause__ is None
 
 
-def test_a_wrong_kind_of_decision_is_refused():
-    tables = simulate(tee_plan(), 0, policies={"placement": lambda v, now, rng: Admit()})
-    assert "must return Choose" in tables["refusals"].to_pylist()[0]["detail"]
+def test_a_wrong_kind_of_decision_ends_the_run():
+    with pytest.raises(PolicyFailed, match="must return Choose, not Admit"):
+        simulate(tee_plan(), 0, policies={"placement": lambda v, now, rng: Admit()})
+
+
+class Careless:
+    kind = "placement"
+
+    def decide(self, view, now, rng):
+        return Choose(self.table[now])  # an attribute that is not there
+
+
+@pytest.mark.parametrize(
+    ("decide", "text"),
+    [
+        (Careless().decide, "AttributeError: 'Careless' object has no attribute 'table'"),
+        (lambda v, now, rng: sys.exit(3), "SystemExit: 3"),
+        (lambda v, now, rng: rng.integers(5, 0), "ValueError: low >= high"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["placement", "queueing", "admission", "technology"])
+def test_what_a_policy_raises_ends_the_run_and_is_placed(decide, text, kind):
+    with pytest.raises(PolicyFailed) as caught:
+        simulate(tee_plan(), 0, policies={kind: decide})
+    failed = caught.value.first
+    assert failed.text == text
+    assert failed.where.rpartition(":")[0] == __file__
+    assert failed.where in str(failed)
+    assert str(failed.__cause__) in text
+
+
+class PickyError(Exception):
+    def __init__(self, a, b):
+        super().__init__(f"{a} {b}")
+
+
+@pytest.mark.parametrize(("cause", "kept"), [(KeyError("x"), KeyError), (PickyError(1, 2), RuntimeError)])
+def test_the_failure_travels_between_processes_with_its_cause(cause, kept):
+    failed = PolicyFailed("placement", "mine", "mine.py:3", "KeyError: 'x'", 12.5, 7, 1)
+    try:
+        raise cause
+    except (KeyError, PickyError) as error:
+        failed.__cause__ = error
+    again = pickle.loads(pickle.dumps(failed))
+    assert str(again) == str(failed)
+    assert isinstance(again.__cause__, kept)
+    assert __file__ in "".join(traceback.format_exception(again.__cause__))
 
 
 def test_admission_refuses_with_its_own_reason():

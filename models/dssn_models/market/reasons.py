@@ -13,7 +13,6 @@ __all__ = ["FAILED", "REASONS", "REFUSED"]
 
 REFUSED: Final[dict[str, str]] = {
     "admission.policy": "the admission policy refused the order",
-    "policy.illegal": "a policy made a decision that cannot be carried out (the refusal's detail says which and why)",
     "capacity.node": "no node of the form and size needed exists (job larger than the node)",
     "capacity.engine": "a party's node cannot run the engine (class, image or TEE missing)",
     "capacity.network": "the network cannot give the ordered rate or delay",

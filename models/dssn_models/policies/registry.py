@@ -32,8 +32,10 @@ __all__ = [
     "OptionInfo",
     "PolicyError",
     "PolicyInfo",
+    "as_kind",
     "as_policy",
     "available",
+    "label",
     "resolve",
 ]  # fmt: skip
 
@@ -202,7 +204,7 @@ def resolve(plan: PolicyPlan) -> Policy:
     >>> resolve(PolicyPlan("placement", "nearest")).kind
     'placement'
     """
-    kind = _kind(plan.kind)
+    kind = as_kind(plan.kind)
     if ":" in plan.name:
         return as_policy(_import(plan.name), kind, plan.options, name=plan.name)
     shipped = SHIPPED.get((kind, plan.name))
@@ -223,7 +225,8 @@ def resolve(plan: PolicyPlan) -> Policy:
     raise _unknown(kind, plan.name)
 
 
-def _kind(kind: str) -> PolicyKind:
+def as_kind(kind: str) -> PolicyKind:
+    """Return the kind of this name, or raise :class:`PolicyError`."""
     if kind not in KINDS:
         raise PolicyError("kind", f"{kind!r} is no kind of policy", ", ".join(KINDS), _near(kind, KINDS))
     return kind
@@ -328,6 +331,14 @@ def as_policy(
     if own is None:
         return FunctionPolicy(kind, policy.decide)
     return cast(Policy, policy)
+
+
+def label(policy: object) -> str:
+    """Return what messages and tables call a policy object: its class, or the function it wraps."""
+    if isinstance(policy, FunctionPolicy):
+        owner = getattr(policy.function, "__self__", None)
+        return type(owner).__name__ if owner is not None else getattr(policy.function, "__name__", "function")
+    return type(policy).__name__
 
 
 def _check_signature(function: object, name: str) -> None:

@@ -107,7 +107,11 @@ def _known(error: BaseException) -> int | None:
     if runs is not None and isinstance(error, runs.RunError):
         complain(str(error))
         return FAILED
-    if type(error).__name__ in {"UnknownPolicyError", "PolicyError"}:
+    policies = sys.modules.get("dssn_models.policies.failed")
+    if policies is not None and isinstance(error, policies.PolicyFailed):
+        complain(f"{error}; DSSN_DEBUG=1 shows the traceback")
+        return FAILED
+    if type(error).__name__ == "PolicyError":
         complain(str(error))
         return INVALID
     return None

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from dssn.problems import Problem, Problems
 from dssn_models.plan import Plan, PolicyPlan
-from dssn_models.policies.api import PolicyKind
-from dssn_models.policies.registry import KINDS, as_policy
+from dssn_models.policies.registry import PolicyError, as_kind, as_policy, label, resolve
 
 __all__ = ["with_policies"]
 
@@ -30,34 +30,36 @@ def with_policies(
 
     Raises
     ------
-    ValueError
-        If a kind is unknown, an object cannot decide, or an object cannot go to worker processes.
+    Problems
+        If a kind or name is unknown, an object cannot decide, or it cannot go to worker processes.
     """
     chosen: dict[str, PolicyPlan] = dict(plan.policies)
     objects: dict[str, Any] = {}
+    problems: list[Problem] = []
     for kind, given in policies.items():
-        known: PolicyKind | None = next((k for k in KINDS if k == kind), None)
-        if known is None:
-            raise ValueError(f"no policy kind {kind!r}; there are {', '.join(KINDS)}")
-        if isinstance(given, PolicyPlan):
-            chosen[kind] = given
-        elif isinstance(given, str):
-            chosen[kind] = PolicyPlan(kind, given)
-        else:
-            target = as_policy(given, known)
-            if workers is not None and workers > 1:
-                _check_pickles(kind, target)
-            objects[kind] = target
-            name = getattr(given, "__qualname__", type(given).__qualname__)
-            chosen[kind] = PolicyPlan(kind, f"python:{name}")
+        try:
+            if isinstance(given, str | PolicyPlan):
+                named = given if isinstance(given, PolicyPlan) else PolicyPlan(kind, given)
+                resolve(named)
+                chosen[kind] = named
+            else:
+                objects[kind] = as_policy(given, as_kind(kind))
+                if workers is not None and workers > 1:
+                    _check_pickles(objects[kind])
+                chosen[kind] = PolicyPlan(kind, f"python:{label(objects[kind])}")
+        except PolicyError as error:
+            problems.append(Problem("E313", "policies", 0, 0, kind, error.found, error.allowed, error.hint))
+    if problems:
+        raise Problems(problems)
     return replace(plan, policies=chosen), objects
 
 
-def _check_pickles(kind: str, target: Any) -> None:
+def _check_pickles(target: Any) -> None:
     try:
         pickle.dumps(target)
     except Exception as error:
-        raise ValueError(
-            f"the {kind} policy cannot be sent to worker processes ({error}); use workers=1, or put it "
-            "into a module that can be imported"
+        raise PolicyError(
+            "import",
+            f"an object that cannot be sent to worker processes ({error})",
+            "workers=1, or a class or function in a module that can be imported",
         ) from error

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import IO, Final
 
-from dssn_sim.runs.errors import RunError
+from dssn_sim.runs.errors import FolderError
 from dssn_sim.runs.writing import read_json
 
 __all__ = ["check_same", "claim", "clear", "sweep_leftovers"]
@@ -22,23 +22,23 @@ _OURS: Final = {
 def claim(path: Path, *, resume: bool, overwrite: bool) -> IO[str]:
     """Make the folder ours, or say why it cannot be."""
     if path.exists() and not path.is_dir():
-        raise RunError(f"{path}: is a file; the output of a run is a folder")
+        raise FolderError(f"{path}: is a file; the output of a run is a folder")
     existing = (path / "run.json").is_file()
     # A run killed in its first moments leaves files of ours without a card.
     if not existing and path.is_dir() and not all(_ours(p.name) for p in path.iterdir()):
-        raise RunError(f"{path}: is not empty and holds no run; choose another folder")
+        raise FolderError(f"{path}: is not empty and holds no run; choose another folder")
     if existing and not resume and not overwrite:
-        raise RunError(f"{path}: holds a run already; resume it, overwrite it or choose another folder")
+        raise FolderError(f"{path}: holds a run already; resume it, overwrite it or choose another folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / ".lock").open("w", encoding="utf-8")
     except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror})") from error
+        raise FolderError(f"{path}: cannot be written ({error.strerror})") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
-        raise RunError(f"{path}: another process is running into this folder") from error
+        raise FolderError(f"{path}: another process is running into this folder") from error
     return lock
 
 
@@ -55,17 +55,17 @@ def check_same(path: Path, digest: str, seed: int, scenario_hash: str, facts: di
         old_seed, old_digest = before["seed"], before["plan_digest"]
         old_hash, old_versions = before["scenario"]["hash"], before["versions"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path / 'run.json'}: cannot be read ({error}); overwrite the run") from error
+        raise FolderError(f"{path / 'run.json'}: cannot be read ({error}); overwrite the run") from error
     if old_seed != seed:
-        raise RunError(f"{path}: was run with seed {old_seed}, not {seed}; resume needs the same seed")
+        raise FolderError(f"{path}: was run with seed {old_seed}, not {seed}; resume needs the same seed")
     if old_digest != digest:
         what = "another scenario" if old_hash != scenario_hash else "another plan of this scenario"
-        raise RunError(
+        raise FolderError(
             f"{path}: was run with {what} ({old_hash[:12] or 'no hash'}); resume needs the same one"
         )
     changed = [f"{k} {v} -> {facts.get(k)}" for k, v in old_versions.items() if facts.get(k) != v]
     if changed:
-        raise RunError(
+        raise FolderError(
             f"{path}: was run with other versions ({', '.join(changed)}); its replications would not match"
         )
 

@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dssn_models.results import SCHEMA_VERSION, TABLES
-from dssn_sim.runs.errors import RunError
+from dssn_sim.runs.errors import RunError, unknown
 from dssn_sim.runs.writing import read_json
 from dssn_sim.stats.facts import RunFacts
 from dssn_sim.stats.kpi import Kpi, Verdict
+from dssn_sim.stats.measures import Key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,11 +123,14 @@ class RunFolder:
         RunError
             With the names that there are.
         """
-        for k in self.kpis:
-            if k.name == name and k.cls == cls and k.part == part and stat in (None, k.stat):
+        named = [k for k in self.kpis if k.name == name]
+        if not named:
+            raise unknown("KPI", name, sorted({k.name for k in self.kpis}))
+        for k in named:
+            if k.cls == cls and k.part == part and stat in (None, k.stat):
                 return k
-        names = sorted({k.name for k in self.kpis})
-        raise RunError(f"{self.path}: no KPI {name} {stat or ''} {cls} {part}; there are {', '.join(names)}")
+        asked = str(Key(name, stat or named[0].stat, cls, part))
+        raise unknown("KPI", asked, [k.key for k in named])
 
     @property
     def objectives(self) -> list[Verdict]:
@@ -135,6 +139,12 @@ class RunFolder:
             Verdict(**{**v, "estimate": float("nan") if v["estimate"] is None else v["estimate"]})
             for v in self.summary["objectives"]
         ]
+
+    @property
+    def replications(self) -> list[int]:
+        """Numbers of the replications that finished."""
+        failed = {f["replication"] for f in self.failures}
+        return [i for i in range(self.run["replications"]) if i not in failed]
 
     @property
     def tables(self) -> list[str]:
@@ -150,7 +160,7 @@ class RunFolder:
             If there is no such table, it was not kept, or the run did not finish.
         """
         if name not in TABLES:
-            raise RunError(f"no result table {name!r}; there are {', '.join(TABLES)}")
+            raise unknown("result table", name, TABLES)
         path = self.path / "tables" / f"{name}.parquet"
         if not path.is_file():
             if not (self.path / "tables").is_dir():
@@ -159,11 +169,21 @@ class RunFolder:
         return path
 
     def table(self, name: str, replication: int | None = None, columns: list[str] | None = None) -> pa.Table:
-        """Return a table with all replications, or with one."""
+        """Return a table with all replications, or with one.
+
+        Raises
+        ------
+        RunError
+            If there is no such table or replication.
+        """
+        path = self.table_path(name)
+        done = self.replications
+        if replication is not None and replication not in done:
+            raise unknown("replication", str(replication), map(str, done))
         filters = None if replication is None else [("replication", "=", replication)]
         # One file, no threads: row order is that of the file.
         return pq.read_table(
-            self.table_path(name),
+            path,
             columns=columns,
             filters=filters,
             partitioning=None,  # pyright: ignore[reportArgumentType]

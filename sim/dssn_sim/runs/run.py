@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -126,6 +126,8 @@ def run_plan(
     ------
     RunError
         If the folder cannot be used.
+    PolicyFailed
+        If a policy of the user raises or decides what cannot be; what had finished is kept.
     KeyboardInterrupt
         After Ctrl-C, when what had finished is safe and the state ``interrupted`` is written.
     """
@@ -140,6 +142,8 @@ def run_plan(
         close(job, "interrupted")
         raise
     except OSError as error:
+        with suppress(OSError):  # a full disk may have no room for the run card either
+            close(job, "failed")
         raise RunError(f"{job.path}: cannot be written ({error.strerror or error})") from error
     except BaseException:
         close(job, "failed")
@@ -321,6 +325,8 @@ def execute(
         else:
             job.failures.append(result.failure)
             log(job, "error", "replication failed", **result.failure.as_dict())
+            if result.policy is not None and not task.run:  # in a sweep the other points go on
+                raise result.policy
 
     if tasks:
         compute(

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from dssn_models.plan import Plan
 from dssn_models.results import SCHEMA_VERSION
-from dssn_sim.runs.errors import FailureInfo, RunError
+from dssn_sim.runs.errors import FailureInfo, FolderError, RunError, unknown
 from dssn_sim.runs.folder import RunFolder
 from dssn_sim.runs.progress import Progress
 from dssn_sim.runs.run import DEFAULT_SIMULATE, Job, begin, close, execute, finish
@@ -91,7 +91,15 @@ class SweepFolder:
         return ids
 
     def run(self, point: str) -> RunFolder:
-        """Open the run of a point."""
+        """Open the run of a point.
+
+        Raises
+        ------
+        RunError
+            If there is no such point, or it was invalid and has no run.
+        """
+        if point not in self.points:
+            raise unknown("point", point, self.points)
         return RunFolder.open(self.path / "points" / point)
 
     def pandas(self) -> pd.DataFrame:
@@ -208,25 +216,30 @@ def _claim(path: Path, points: Sequence[Point], base: str, *, resume: bool, over
     ids = [p.id for p in points]
     card = path / "sweep.json"
     if path.exists() and not path.is_dir():
-        raise RunError(f"{path}: is a file; the output of a sweep is a folder")
+        raise FolderError(f"{path}: is a file; the output of a sweep is a folder")
     if card.is_file():
         before = [p["id"] for p in read_json(card)["points"]]
         if not resume and not overwrite:
-            raise RunError(f"{path}: holds a sweep already; resume it, overwrite it or choose another folder")
+            raise FolderError(
+                f"{path}: holds a sweep already; resume it, overwrite it or choose another folder"
+            )
         if resume and ids[: len(before)] != before:
-            raise RunError(f"{path}: was swept with another design; resume needs the same points first")
+            raise FolderError(f"{path}: was swept with another design; resume needs the same points first")
     elif path.is_dir() and not all(p.name.startswith(".sweep.json.") for p in path.iterdir()):
-        raise RunError(f"{path}: is not empty and holds no sweep; choose another folder")
-    path.mkdir(parents=True, exist_ok=True)
-    (path / "index.parquet").unlink(missing_ok=True)
-    write_json(
-        card,
-        {
-            "schema_version": SCHEMA_VERSION,
-            "base": base,
-            "points": [{"id": p.id, "sets": dict(p.sets)} for p in points],
-        },
-    )
+        raise FolderError(f"{path}: is not empty and holds no sweep; choose another folder")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "index.parquet").unlink(missing_ok=True)
+        write_json(
+            card,
+            {
+                "schema_version": SCHEMA_VERSION,
+                "base": base,
+                "points": [{"id": p.id, "sets": dict(p.sets)} for p in points],
+            },
+        )
+    except OSError as error:
+        raise FolderError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def _row(point: Point, run: RunFolder | None, problem: FailureInfo | None) -> dict[str, Any]:

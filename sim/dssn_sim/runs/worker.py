@@ -19,6 +19,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from dssn_models.plan import Plan
+from dssn_models.policies.failed import PolicyFailed
 from dssn_sim.runs.errors import FailureInfo
 from dssn_sim.runs.progress import Progress, ProgressEvent, Report
 from dssn_sim.runs.writing import (
@@ -72,6 +73,7 @@ class TaskResult:
     replication: int
     wall_s: float
     failure: FailureInfo | None = None
+    policy: PolicyFailed | None = None  # the failure, if a policy of the user caused it
 
 
 #: What a task computes: the plan and the policy objects that replace those it names.
@@ -129,6 +131,10 @@ def run_task(task: Task, work: Work | None = None, progress: Progress | None = N
         tables = conform(tables, task.replication, backend=task.backend, keep=task.tables)
         origin = "write"
         _write(task, tables)
+    except PolicyFailed as error:
+        first = error.first
+        failure = FailureInfo(task.replication, "policy", type(first).__name__, str(first), first.where)
+        return TaskResult(task.slot, task.replication, time.monotonic() - started, failure, first)
     except Exception as error:  # noqa: BLE001  a failed replication must not take the others down
         return TaskResult(
             task.slot,

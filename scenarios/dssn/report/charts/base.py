@@ -83,6 +83,15 @@ class NoChart:
     title: str
     sentence: str
 
+    @property
+    def caption(self) -> str:
+        """The sentence, where a chart has its caption."""
+        return self.sentence
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write nothing, and say so by an empty list."""
+        return []
+
     def _repr_html_(self) -> str:
         """Show the sentence in a notebook."""
         from html import escape
