@@ -86,7 +86,7 @@ def test_an_unexpected_exception_becomes_a_problem_unless_the_switch_is_set(monk
     def broken(*_, **__):
         raise KeyError("inside")
 
-    monkeypatch.setattr(checks, "check_all", broken)
+    monkeypatch.setattr(checks, "find_all", broken)
     with pytest.raises(KeyError):
         check("metro")
     monkeypatch.setenv(checks.RAISE_SWITCH, "0")

@@ -62,8 +62,8 @@ CASES = [
     ("sites: all, size", "sites: {kind: hub}, size", "E302", ("nodes", 4, "generate", "sites"), ""),
     ("{sector: one}", "{level: 1}", "E302", ("workload", 0, "assets"), ""),
     ("consumers: [a]", "consumers: {label: {x: y}}", "E302", ("workload", 0, "consumers"), ""),
-    ("{id: p,", "{id: b,", "E303", ("nodes", 2), ""),
-    ("{id: p,", "{id: g1,", "E303", ("nodes", 4, "generate"), ""),
+    ("{id: p,", "{id: b,", "E303", ("nodes", 2, "id"), ""),
+    ("{id: p,", "{id: g1,", "E303", ("nodes", 4, "generate", "prefix"), ""),
     ("{id: p,", "{id: site4,", "E303", ("nodes", 2, "id"), ""),
     ("prefix: g,", "prefix: g, form: rack}\n  - generate: {prefix: g,", None, (), ""),
     ("{kind: ring, sites: 4, spacing: 10 km}", "{kind: topohub, name: topozoo/Chinanett}", "E304",
@@ -119,7 +119,7 @@ def test_each_problem_is_found_at_its_place(
     assert TEXT.count(old) == 1, old
     text = TEXT.replace(old, new)
     if code is None:  # a second group with the same prefix
-        code, loc = "E303", ("nodes", 5, "generate")
+        code, loc = "E303", ("nodes", 5, "generate", "prefix")
         text = text.replace("form: rack}", "role: dsn, count: 1, sites: all}")
     found = check_all(load_text(text))
     hits = [p for p in found if p.code == code and p.loc == loc]

@@ -10,14 +10,16 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from dssn.checks.heal import Healed, heal, names_dropped
-from dssn.compile import compile_plan
-from dssn.compile.codes import CompileError, RawProblem
-from dssn.compile.semantic import check_all
+from dssn.checks.heal import Healed, heal
+from dssn.compile.assemble import plan_of
+from dssn.compile.codes import Loc, RawProblem
+from dssn.compile.judge import Taint, judge
+from dssn.compile.semantic import find_all
+from dssn.compile.world import World
 from dssn.loading.document import Document, read_text
-from dssn.loading.load import Loaded, document_hash, open_document, with_schema_problems
+from dssn.loading.load import Loaded, open_document, with_schema_problems
 from dssn.loading.translate import Places
-from dssn.loading.tree import plain, positions_of
+from dssn.loading.tree import Mark, plain, positions_of
 from dssn.problems import MAX_PROBLEMS, Problem, limited, shorten, sort_problems
 from dssn.schema import Scenario
 
@@ -27,8 +29,6 @@ __all__ = ["check", "check_text"]
 RAISE_SWITCH: Final = "DSSN_RAISE"
 #: Named overrides that are tried one by one.
 _MAX_VARIANTS: Final = 20
-#: Codes that still hold when faulty parts were taken out.
-_SAFE_AFTER_HEALING: Final = frozenset({"E301", "E303", "E304", "E306", "E311", "E313", "E315"})
 
 
 def check(
@@ -104,64 +104,43 @@ def _variant(
     root, problems = document.root, document.problems
     if root is None:
         return problems
-    data, positions = plain(root), positions_of(root)
+    data = plain(root)
+    places = Places(data, positions_of(root), document.name)
+    spoilt = _places_of(problems, places)
     try:
-        scenario = Scenario.model_validate(data)
+        healed: Healed | None = Healed(Scenario.model_validate(data), Taint(spoilt))
+        problems = [places.with_path(p) for p in problems]
     except ValidationError as err:
-        problems = with_schema_problems(document, err, Places(data, positions, document.name))
+        problems = with_schema_problems(document, err, places)
         few = len(problems) < MAX_PROBLEMS
-        healed = heal(root, document.name) if document.complete and few else None
-        return problems + (_semantics_of_rest(healed, document, path) if healed is not None else [])
+        healed = heal(places, err, spoilt) if document.complete and few else None
+    if healed is None:
+        return problems
+    raws = _semantics(healed, document, path, places, asked=asked)
+    return [*problems, *healed.further, *_located(raws, places)]
+
+
+def _places_of(problems: Sequence[Problem], places: Places) -> list[Loc]:
+    """Return the locations of the problems of reading; their values are not what was meant."""
+    marks = {Mark(p.file, p.line, p.column) for p in problems if p.line}
+    return [loc for loc, at in places.positions.items() if marks.intersection(at)] if marks else []
+
+
+def _semantics(
+    healed: Healed, document: Document, path: Path | None, places: Places, *, asked: bool
+) -> list[RawProblem]:
+    """Return what is wrong across sections, as far as it can be judged."""
     name = path.stem if path is not None else document.name
-    problems = [Places(data, positions, document.name).with_path(p) for p in problems]
-    loaded = Loaded(scenario, data, positions, path, name, document_hash(data), files=document.files)
-    raws = list(check_all(loaded))
-    if not asked:
-        raws = [raw for raw in raws if raw.code != "E311"]
-    elif not any(raw.code.startswith("E") for raw in raws) and not problems:
-        try:
-            compile_plan(loaded)
-        except CompileError as err:
-            raws += err.problems
-    return problems + _located(_without_followers(raws), loaded.places())
-
-
-def _without_followers(raws: Sequence[RawProblem]) -> list[RawProblem]:
-    """Return the problems that stand by themselves.
-
-    Where sites, nodes or assets could not be made, selectors find nothing and objectives have nothing to
-    measure; to say so too would only hide the cause.
-    """
-    unmade = any(
-        r.code == "E304"
-        or (r.code in ("E301", "E310") and r.loc[:1] in (("nodes",), ("assets",), ("network",)))
-        for r in raws
-    )
-    errors = any(r.code.startswith("E") for r in raws)
-    return [
-        r
-        for r in raws
-        if not (unmade and r.code in ("E302", "E305", "E314")) and not (errors and r.code == "W302")
-    ]
+    loaded = Loaded(healed.scenario, places.document, places.positions, path, name, "", files=document.files)
+    world = World(healed.scenario, lambda loc, file: loaded.data_file(healed.original(loc), file), name)
+    found = [healed.in_file(raw) for raw in find_all(world)]
+    raws = [raw for raw in judge(found, healed.taint) if asked or raw.code != "E311"]
+    if asked and not any(raw.code.startswith("E") for raw in found) and not document.problems:
+        plan_of(world)  # to be sure that nothing else stands in its way
+    return raws
 
 
 def _located(raws: Iterable[RawProblem], places: Places) -> list[Problem]:
     raws = list(dict.fromkeys(raws))
     shown = [places.problem(r.code, r.loc, r.found, r.allowed, r.hint) for r in raws[:MAX_PROBLEMS]]
     return limited(shown, places.file, len(raws))
-
-
-def _semantics_of_rest(healed: Healed, document: Document, path: Path | None) -> list[Problem]:
-    """Return what is wrong across sections in a document whose faulty parts were taken out."""
-    loaded = Loaded(
-        healed.scenario, healed.document, healed.positions, path, document.name, "", files=document.files
-    )
-    raws = [
-        raw
-        for raw in check_all(loaded)
-        if raw.code in _SAFE_AFTER_HEALING
-        and not names_dropped(raw.found, healed.dropped)
-        and not (raw.code == "E306" and "run" in healed.touched)
-        and not (raw.code == "E304" and "network" in healed.touched)
-    ]
-    return _located(raws, loaded.places())

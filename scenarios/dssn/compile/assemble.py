@@ -16,7 +16,7 @@ from dssn_models.plan import Plan
 if TYPE_CHECKING:
     from dssn.compile.world import Source
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "plan_of"]
 
 
 def assemble(source: Source, base: Path | None = None) -> Plan:
@@ -25,6 +25,11 @@ def assemble(source: Source, base: Path | None = None) -> Plan:
     errors = [p for p in check_all(world) if not p.code.startswith("W")]
     if errors:
         raise CompileError(errors)
+    return plan_of(world)
+
+
+def plan_of(world: World) -> Plan:
+    """Return the Plan of a world without errors."""
     scenario = world.scenario
     return Plan(
         name=world.name,

@@ -11,13 +11,18 @@ Loc = tuple[str | int, ...]
 
 
 class RawProblem(NamedTuple):
-    """A problem at a location of the merged document; who renders it adds file and line."""
+    """A problem at a location of the merged document; who renders it adds file and line.
+
+    ``needs`` has the places that the problem depends on, all of them; empty: its own location and what lies
+    below it. See :mod:`dssn.compile.judge`.
+    """
 
     code: str
     loc: Loc
     found: str
     allowed: str
     hint: str = ""
+    needs: tuple[Loc, ...] = ()
 
 
 class CompileError(ValueError):

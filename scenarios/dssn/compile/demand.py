@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
+from dssn.compile.choices import named_nodes, parties_of
 from dssn.compile.codes import Loc, RawProblem
+from dssn.compile.judge import ANY
+from dssn.compile.needs import SITES, nodes_chosen, of_entry, of_nodes
 from dssn.compile.streams import MAX_ORDERS, Share, candidates, groups, helper_roles
 from dssn.compile.world import World
 from dssn.problems import nearest
 from dssn.schema.jobs import Job
+from dssn.schema.nodes import ROLES, GeneratedNodes
+from dssn.schema.selectors import NodeSelector
 from dssn.schema.workload import Stream, Trace
 from dssn_models.dist import Dist
 from dssn_models.engines.api import Engine, JobCost
@@ -54,7 +59,9 @@ def check_orders(world: World) -> Iterator[RawProblem]:
     orders = expected_orders(world)
     if orders > MAX_ORDERS:
         what = f"about {orders:.3g} orders a replication"
-        yield RawProblem("E310", ("workload",), what, f"at most {MAX_ORDERS:.3g}")
+        keys = ("arrivals", "consumers", "assets", "per")
+        needs = (("run", "horizon"), ("profiles",), *(("workload", ANY, key) for key in keys))
+        yield RawProblem("E310", ("workload",), what, f"at most {MAX_ORDERS:.3g}", "", needs)
 
 
 def check_trace_columns(world: World) -> Iterator[RawProblem]:
@@ -69,7 +76,9 @@ def check_trace_columns(world: World) -> Iterator[RawProblem]:
                 engines = ", ".join(dict.fromkeys(j.engine for j in jobs))
                 loc: Loc = ("workload", i, "arrivals", "sizes", name)
                 what = f"'{name}' is no parameter of {engines}"
-                yield RawProblem("E301", loc, what, ", ".join(known), nearest(name, known))
+                steps = [(*here, "engine") for here in (("job",), ("chain", ANY), ("alternate", ANY))]
+                needs = (loc, *(("workload", i, *step) for step in steps))
+                yield RawProblem("E301", loc, what, ", ".join(known), nearest(name, known), needs)
 
 
 def _jobs(spec: Stream) -> Iterator[tuple[Loc, Job]]:
@@ -82,22 +91,46 @@ def _jobs(spec: Stream) -> Iterator[tuple[Loc, Job]]:
 
 def check_helpers(world: World) -> Iterator[RawProblem]:
     """E301, E309: helper roles have a place."""
-    for i, spec in enumerate(world.scenario.workload if world.site_by_id else ()):
+    for i, spec in enumerate(world.scenario.workload):
         for where, job in _jobs(spec):
             loc: Loc = ("workload", i, *where)
-            unknown = [n for n in (job.place.ids or () if job.place else ()) if n not in world.node_by_id]
-            for name in unknown:
-                known = list(world.node_by_id)
-                shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
-                yield RawProblem("E301", (*loc, "place"), f"no node '{name}'", shown, nearest(name, known))
+            place = job.place
+            unknown = [] if place is None else list(_named_helpers(world, (*loc, "place"), place))
+            yield from unknown
             if unknown or candidates(world, job):
                 continue
-            helpers = helper_roles(job.engine)
-            if job.place is not None:
-                yield RawProblem("E309", (*loc, "place"), "no node is chosen", "at least one node")
-            elif "tee" in helpers:
+            needs = _helpers_need(world, job, loc)
+            if place is not None:
+                empty = [r for r in place.role or () if not world.ids_of_role(r)]
+                what = (
+                    f"no node is chosen, for none has role {' or '.join(empty)}"
+                    if empty
+                    else "no node is chosen"
+                )
+                yield RawProblem("E309", (*loc, "place"), what, "at least one node", "", needs)
+            elif "tee" in helper_roles(job.engine):
                 what = f"{job.engine} has role tee, and no node has a TEE"
-                yield RawProblem("E309", loc, what, "a node of role tee_pool")
+                yield RawProblem("E309", loc, what, "a node of role tee_pool", "", needs)
+
+
+def _named_helpers(world: World, loc: Loc, place: NodeSelector) -> Iterator[RawProblem]:
+    """E301: names of a place that do not exist; a role that there is but nobody has is another matter."""
+    for raw in named_nodes(world, loc, place):
+        if raw.loc[-1] != "role" or not any(f"'{role}'" in raw.found for role in ROLES):
+            yield raw
+
+
+def _helpers_need(world: World, job: Job, loc: Loc) -> tuple[Loc, ...]:
+    """Return what the nodes that may play a helper role depend on."""
+    own: tuple[Loc, ...] = ((*loc, "engine"), (*loc, "place"))
+    if job.place is not None:
+        return (*own, *nodes_chosen(world.scenario, (*loc, "place"), job.place))
+    groups_of = (("nodes", ANY, "generate", "sites"), *SITES) if _has_groups(world) else ()
+    return (*own, *of_entry("nodes", "role"), *of_entry("nodes", "tee"), *groups_of)
+
+
+def _has_groups(world: World) -> bool:
+    return any(isinstance(entry, GeneratedNodes) for entry in world.scenario.nodes)
 
 
 def typical_cost(job: Job, spec: Stream) -> JobCost:
@@ -120,18 +153,29 @@ def typical_cost(job: Job, spec: Stream) -> JobCost:
 def check_room(world: World) -> Iterator[RawProblem]:
     """E308, E316: each role of a typical job has a node that can run it."""
     for i, spec in enumerate(world.scenario.workload):
-        shares = [s for s in groups(world, spec) if s.consumers and s.assets]
-        for where, job in _jobs(spec) if shares else ():
+        shares = groups(world, spec)
+        for where, job in _jobs(spec):
             loc: Loc = ("workload", i, *where)
+            needs = _cost_needs(job, loc)
             try:
                 cost = typical_cost(job, spec)
             except ValueError as exc:
-                yield RawProblem("E308", loc, str(exc)[:200], "parameters that the engine can cost")
+                allowed = "parameters that the engine can cost"
+                yield RawProblem("E308", loc, str(exc)[:200], allowed, "", needs)
                 continue
-            yield from _room(world, job, cost, shares, loc)
+            yield from _room(world, spec, job, cost, shares, loc)
 
 
-def _room(world: World, job: Job, cost: JobCost, shares: list[Share], loc: Loc) -> Iterator[RawProblem]:
+def _cost_needs(job: Job, loc: Loc) -> tuple[Loc, ...]:
+    """Return what the cost of a job depends on."""
+    stream = loc[:2]
+    keys = ("engine", "profile", *REGISTRY[job.engine].parameters())
+    return (*((*loc, key) for key in keys), (*stream, "parties"), (*stream, "net", "suite"))
+
+
+def _room(
+    world: World, spec: Stream, job: Job, cost: JobCost, shares: list[Share], loc: Loc
+) -> Iterator[RawProblem]:
     engine = cast(
         Engine, REGISTRY[job.engine]
     )  # its names are class variables, which the protocol cannot say
@@ -144,8 +188,20 @@ def _room(world: World, job: Job, cost: JobCost, shares: list[Share], loc: Loc) 
                 best = max(range(len(tried)), key=lambda i: (tried[i].cores, tried[i].memory_bytes))
                 code = "E316" if told[best][0] == "capacity.engine" else "E308"
                 what = f"no node can take role {role} of {job.engine}: {told[best][1]}"
-                yield RawProblem(code, loc, what, f"a fitting node among the {len(tried)} that may run it")
+                allowed = f"a fitting node among the {len(tried)} that may run it"
+                needs = (
+                    *_cost_needs(job, loc), *_side_needs(world, spec, job, side, loc),
+                    *of_nodes(world, (n.id for n in tried), ("size", "form", "role", "tee", "engines")),
+                )  # fmt: skip
+                yield RawProblem(code, loc, what, allowed, "", needs)
                 break
+
+
+def _side_needs(world: World, spec: Stream, job: Job, side: str, loc: Loc) -> tuple[Loc, ...]:
+    """Return what the nodes that may play a side depend on."""
+    if side == "helper":
+        return _helpers_need(world, job, loc)
+    return parties_of(world, spec, loc[:2], consumers=side == "guest", assets=side == "host")
 
 
 def _side(role: str) -> str:

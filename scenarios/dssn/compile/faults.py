@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from dssn.compile.codes import Loc, RawProblem
+from dssn.compile.judge import ANY, NAME
+from dssn.compile.needs import SITES, listed, node_names, of_entry, unknown
 from dssn.compile.world import World
 from dssn.problems import nearest
 from dssn.schema.operations import Fault
 from dssn_models.plan import FaultPlan, NetworkPlan, ServicePlan
 from dssn_models.rng import stream
 
-__all__ = ["expand_faults", "fault_targets"]
+__all__ = ["expand_faults"]
 
 _MAX_FAULTS: Final = 100_000
 _FOREVER: Final = 1e12
 
 
-def fault_targets(
-    world: World, network: NetworkPlan, stations: Sequence[ServicePlan], spec: Fault
-) -> tuple[list[str], list[str]]:
-    """Return the ids that a fault hits, and all ids that one of its kind may name."""
-    if spec.kind.startswith("link"):
-        known = [link.id for link in network.links]
-    elif spec.kind == "site_down":
-        known = list(world.site_by_id)
-    elif spec.kind == "service_down":
-        known = list(dict.fromkeys([*(s.id for s in stations), *(s.kind for s in stations)]))
-    else:
-        known = list(world.node_by_id)
+def _known(world: World, network: NetworkPlan, stations: Sequence[ServicePlan], kind: str) -> list[str]:
+    """Return all ids that a fault of a kind may name."""
+    if kind.startswith("link"):
+        return [link.id for link in network.links]
+    if kind == "site_down":
+        return list(world.site_by_id)
+    if kind == "service_down":
+        return list(dict.fromkeys([*(s.id for s in stations), *(s.kind for s in stations)]))
+    return list(world.node_by_id)
+
+
+def _targets(world: World, network: NetworkPlan, spec: Fault, known: Iterable[str]) -> list[str]:
+    """Return the ids that a fault hits."""
     if spec.target is not None:
         present = set(known)
-        return [t for t in spec.target if t in present], known
+        return [t for t in spec.target if t in present]
     if spec.role is not None:
-        return [n.id for n in world.nodes if n.role in spec.role], known
+        return [n.id for n in world.nodes if n.role in spec.role]
+    if not spec.kind.startswith("link"):
+        return []
     ends = set(spec.between or ())
-    hit = [
+    return [
         link.id
         for link in network.links
         if (spec.technology is None or link.technology == spec.technology)
@@ -44,7 +49,89 @@ def fault_targets(
         and (spec.between is None or {link.a, link.b} == ends)
         and not (link.access and spec.srlg is None and spec.between is None)
     ]
-    return (hit if spec.kind.startswith("link") else []), known
+
+
+_LINKS: Final = (
+    *SITES,
+    ("network", "topology", "edges"),
+    ("network", "planes", ANY, NAME),
+    *of_entry("nodes", "access"),
+    *of_entry("nodes", "site"),
+    *of_entry("nodes", "id"),
+    ("nodes", ANY, "generate"),
+)
+
+
+def _needs(world: World, spec: Fault, names: Iterable[str]) -> tuple[Loc, ...]:
+    """Return what says which targets of a kind there are."""
+    if spec.kind.startswith("link"):
+        return _LINKS
+    if spec.kind == "site_down":
+        return SITES
+    if spec.kind == "service_down":
+        return (*(("services", ANY, key) for key in ("id", "kind", "replicas")), *SITES)
+    return (*node_names(world.scenario, names), *(of_entry("nodes", "role") if spec.role else ()))
+
+
+def _unknown_parts(
+    world: World, network: NetworkPlan, spec: Fault, loc: Loc, known: Sequence[str]
+) -> Iterator[RawProblem]:
+    """E301: targets, sites, planes, risk groups and roles that a fault names and that do not exist."""
+    present = set(known)
+    for name in spec.target or ():
+        if name not in present:
+            needs = _needs(world, spec, [name])
+            what = f"{spec.kind} has no target '{name}'"
+            yield unknown((*loc, "target"), name, "", known, needs)._replace(found=what)
+    if spec.role is not None:
+        roles = sorted({n.role for n in world.nodes})
+        for name in spec.role:
+            if name not in roles:
+                yield unknown((*loc, "role"), name, "node of role", roles, of_entry("nodes", "role"))
+    if not spec.kind.startswith("link"):
+        return
+    ends = {**world.site_by_id, **world.node_by_id}
+    for name in spec.between or ():
+        if name not in ends:
+            near = nearest(name, world.site_by_id) or nearest(name, ends)
+            needs = (*SITES, *node_names(world.scenario, [name]))
+            yield unknown((*loc, "between"), name, "site", world.site_by_id, needs)._replace(hint=near)
+    planes = list(dict.fromkeys(link.technology for link in network.links))
+    if spec.technology is not None and spec.technology not in planes:
+        yield unknown((*loc, "technology"), spec.technology, "link of technology", planes, _LINKS)
+    if spec.srlg is not None:
+        groups = list(dict.fromkeys(link.srlg for link in network.links if link.srlg))
+        if spec.srlg not in groups:
+            yield unknown((*loc, "srlg"), spec.srlg, "risk group", groups, _LINKS)
+
+
+def _hits_nothing(network: NetworkPlan, spec: Fault, loc: Loc) -> RawProblem:
+    """E302: every name of a fault exists, and yet there is no such link (or node)."""
+    keys = ("between", "technology", "srlg", "role", "kind")
+    needs = (*((*loc, key) for key in keys), *_LINKS)
+    if not spec.kind.startswith("link"):
+        what = "a target or role" if spec.between or spec.srlg else "a target that exists"
+        return RawProblem("E302", loc, f"{spec.kind} hits nothing: it breaks no link", what, "", needs)
+    asked = [f"of technology {spec.technology}"] if spec.technology else []
+    asked += [f"between {' and '.join(spec.between)}"] if spec.between else []
+    asked += [f"of risk group {spec.srlg}"] if spec.srlg else []
+    allowed = "a link that exists"
+    if spec.between:
+        others = (
+            f"{end} is linked to {listed(neighbours)}"
+            for end in dict.fromkeys(spec.between)
+            if (neighbours := _neighbours(network, end, spec.technology))
+        )
+        allowed = "; ".join(others) or allowed
+    what = f"{spec.kind} hits nothing: there is no link {' '.join(asked)}"
+    return RawProblem("E302", loc, what, allowed, "", needs)
+
+
+def _neighbours(network: NetworkPlan, end: str, technology: str | None) -> list[str]:
+    links = [k for k in network.links if technology is None or k.technology == technology]
+    return list(
+        dict.fromkeys(k.b if k.a == end else k.a for k in links if end in (k.a, k.b) and not k.access)
+    )
 
 
 def expand_faults(
@@ -52,26 +139,23 @@ def expand_faults(
 ) -> tuple[FaultPlan, ...]:
     """Return every fault with its time, sorted by time; what has no target is noted in ``world.problems``."""
     made: list[FaultPlan] = []
-    for i, spec in enumerate(world.scenario.faults if world.site_by_id else ()):
+    for i, spec in enumerate(world.scenario.faults):
         loc: Loc = ("faults", i)
-        targets, known = fault_targets(world, network, stations, spec)
-        missing = [t for t in spec.target or () if t not in known]
-        for t in missing:
-            shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
-            world.problems.append(
-                RawProblem(
-                    "E301", (*loc, "target"), f"{spec.kind} has no target '{t}'", shown, nearest(t, known)
-                )
-            )
+        known = _known(world, network, stations, spec.kind)
+        missing = list(_unknown_parts(world, network, spec, loc, known))
+        world.problems += missing
+        targets = _targets(world, network, spec, known)
         if not targets and not missing:
-            world.problems.append(
-                RawProblem("E302", loc, f"{spec.kind} hits nothing", "a target that exists")
-            )
+            world.problems.append(_hits_nothing(network, spec, loc))
+        before = len(made)
         for target in targets:
             made += _events(world, spec, target, spec.id or f"fault{i + 1}")
             if len(made) > _MAX_FAULTS:
-                world.problems.append(RawProblem("E310", loc, f"over {_MAX_FAULTS} faults", "a longer mtbf"))
-                return ()
+                needs = (("faults", ANY), ("run", "horizon"), *_needs(world, spec, ()))
+                what = f"over {_MAX_FAULTS} faults"
+                world.problems.append(RawProblem("E310", (*loc, "mtbf"), what, "a longer mtbf", "", needs))
+                del made[before:]
+                break
     return tuple(sorted(made, key=lambda f: (f.at_s, f.kind, f.target)))
 
 

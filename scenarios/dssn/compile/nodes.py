@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dssn.compile.codes import Loc, RawProblem
+from dssn.compile.judge import ANY
+from dssn.compile.needs import SITES, nodes_chosen, sites_chosen
 from dssn.compile.select import apportion, choose_nodes, choose_sites, spread
 from dssn.schema import Scenario
 from dssn.schema.network import Access
@@ -51,7 +53,11 @@ def expand_nodes(scenario: Scenario, topology: Topology, problems: list[RawProbl
         total = sum(n for _, n in counts)
         made += total
         if made > MAX_NODES:
-            problems.append(RawProblem("E310", (*loc, "generate"), f"{made} nodes", f"at most {MAX_NODES}"))
+            where: Loc = (*loc, "generate")
+            counts_of = tuple(("nodes", ANY, "generate", key) for key in ("count", "per_site", "sites"))
+            problems.append(
+                RawProblem("E310", where, f"{made} nodes", f"at most {MAX_NODES}", "", (*counts_of, *SITES))
+            )
             return
         yield from _generate(scenario, entry, counts, loc)
 
@@ -62,9 +68,12 @@ def _counts(
     """Return how many nodes each site gets."""
     chosen = choose_sites(sites, group.sites)
     if not chosen:
-        known = {s.id for s in sites}
-        if sites and set(group.sites.ids or ()) <= known:  # else the cause is told by another check
-            problems.append(RawProblem("E302", (*loc, "sites"), "no site is chosen", "sites of the topology"))
+        if set(group.sites.ids or ()) <= {s.id for s in sites}:  # else the cause is told by another check
+            where: Loc = (*loc, "sites")
+            needs = sites_chosen(where, group.sites)
+            problems.append(
+                RawProblem("E302", where, "no site is chosen", "sites of the topology", "", needs)
+            )
         return []
     if group.per_site is not None:
         return [(s, group.per_site) for s in chosen]
@@ -174,16 +183,19 @@ def expand_assets(
             )
             continue
         group = entry.generate
+        where: Loc = (*loc, "generate")
+        needs = nodes_chosen(scenario, (*where, "nodes"), group.nodes)
         chosen = choose_nodes(nodes, sites, group.nodes)
-        if not chosen and nodes and sites and set(group.nodes.ids or ()) <= {n.id for n in nodes}:
+        if not chosen and set(group.nodes.ids or ()) <= {n.id for n in nodes}:
             problems.append(
-                RawProblem("E302", (*loc, "generate", "nodes"), "no node is chosen", "nodes of the scenario")
+                RawProblem("E302", (*where, "nodes"), "no node is chosen", "nodes of the scenario", "", needs)
             )
         made += len(chosen) * group.per_node
         if made > MAX_ASSETS:
-            problems.append(RawProblem("E310", (*loc, "generate"), f"{made} assets", f"at most {MAX_ASSETS}"))
+            needs = (("assets", ANY, "generate", "per_node"), ("nodes", ANY), *needs)
+            problems.append(RawProblem("E310", where, f"{made} assets", f"at most {MAX_ASSETS}", "", needs))
             return
-        yield from ((a, (*loc, "generate")) for a in _asset_group(scenario, entry, chosen))
+        yield from ((a, where) for a in _asset_group(scenario, entry, chosen))
 
 
 def _asset_group(

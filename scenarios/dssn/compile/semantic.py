@@ -1,41 +1,33 @@
 """Checks across the parts of a scenario: one small function a question, each yields raw problems.
 
-Every function takes a :class:`World` (or a scenario, from which it makes one); ``check_all`` runs
-them on one world and adds what expanding it brought to light.
+Every function takes a :class:`World`; ``find_all`` runs them on one world and adds what expanding it brought
+to light, ``check_all`` keeps the problems that hold whatever becomes of the others.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from dssn.compile.choices import check_streams, named_nodes, named_sites, parties_of
 from dssn.compile.codes import Loc, RawProblem
 from dssn.compile.demand import check_helpers, check_orders, check_room, check_trace_columns
-from dssn.compile.select import choose_assets, choose_nodes
+from dssn.compile.judge import ANY, NAME, Taint, judge
+from dssn.compile.needs import SITES, node_names, nodes_chosen, of_entry, of_nodes, places, unknown
 from dssn.compile.services import NEEDED
 from dssn.compile.streams import groups
 from dssn.compile.world import World
 from dssn.problems import nearest
 from dssn.schema.nodes import Asset, AssetGroup, GeneratedAssets, GeneratedNodes, Node
-from dssn.schema.selectors import AssetChoice, NodeSelector, SiteSelector
-from dssn.schema.workload import Diurnal, Stream
 from dssn_models.plan import PolicyPlan
 from dssn_models.policies.registry import PolicyError, resolve
 
 if TYPE_CHECKING:
     from dssn.compile.world import Source
 
-__all__ = ["CHECKS", "check_all"]
+__all__ = ["CHECKS", "check_all", "find_all"]
 
 Check = Callable[["World"], Iterator[RawProblem]]
-
-
-def unknown(loc: Loc, name: str, what: str, names: Iterable[str]) -> RawProblem:
-    """Return the problem of a name that does not exist."""
-    known = list(names)
-    shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "") if known else f"no {what} is defined"
-    return RawProblem("E301", loc, f"no {what} '{name}'", shown, nearest(name, known))
 
 
 # ------------------------------------------------------------------ run
@@ -44,22 +36,25 @@ def unknown(loc: Loc, name: str, what: str, names: Iterable[str]) -> RawProblem:
 def check_run(world: World) -> Iterator[RawProblem]:
     """E306: the horizon leaves something to measure."""
     run = world.scenario.run
+    horizon: Loc = ("run", "horizon")
+
+    def problem(code: str, key: str, found: str, allowed: str) -> RawProblem:
+        return RawProblem(code, ("run", key), found, allowed, "", (("run", key), horizon))
+
     if run.horizon <= 0:
-        yield RawProblem("E306", ("run", "horizon"), "a horizon of zero", "a duration above zero")
+        yield problem("E306", "horizon", "a horizon of zero", "a duration above zero")
     elif run.warmup >= run.horizon:
-        yield RawProblem(
-            "E306", ("run", "warmup"), f"a warm-up of {run.warmup:g} s in a horizon of {run.horizon:g} s",
-            "a warm-up shorter than the horizon",
-        )  # fmt: skip
-    for key in ("telemetry", "sample"):
-        if getattr(run, key) < 1e-3:
-            yield RawProblem("E306", ("run", key), f"a period of {getattr(run, key):g} s", "1 ms or more")
+        found = f"a warm-up of {run.warmup:g} s in a horizon of {run.horizon:g} s"
+        yield problem("E306", "warmup", found, "a warm-up shorter than the horizon")
     if run.horizon > 20 * 365 * 86400.0:
-        yield RawProblem("E310", ("run", "horizon"), "a horizon of over 20 years", "at most 20 years")
-    elif run.horizon / max(run.sample, 1e-3) > 1e6:
-        yield RawProblem("E310", ("run", "sample"), "over 10^6 samples", "a longer period of samples")
-    elif run.horizon / max(run.telemetry, 1e-3) > 1e7:
-        yield RawProblem("E310", ("run", "telemetry"), "over 10^7 telemetry periods", "a longer period")
+        yield problem("E310", "horizon", "a horizon of over 20 years", "at most 20 years")
+    most = {"sample": (1e6, "over 10^6 samples"), "telemetry": (1e7, "over 10^7 telemetry periods")}
+    for key, (count, what) in most.items():
+        period = getattr(run, key)
+        if period < 1e-3:
+            yield RawProblem("E306", ("run", key), f"a period of {period:g} s", "1 ms or more")
+        elif run.horizon / period > count:
+            yield problem("E310", key, what, "a longer period")
 
 
 # ------------------------------------------------------------------ network
@@ -68,50 +63,36 @@ def check_run(world: World) -> Iterator[RawProblem]:
 def check_sites(world: World) -> Iterator[RawProblem]:
     """E301, E303: sites exist and have names of their own."""
     sites = world.site_by_id
-    if not sites:
-        return  # the topology could not be built; that is told already
     for i, entry in enumerate(world.scenario.nodes):
         if isinstance(entry, Node):
             if entry.site not in sites:
-                yield unknown(("nodes", i, "site"), entry.site, "site", sites)
+                yield unknown(("nodes", i, "site"), entry.site, "site", sites, SITES)
             if entry.id in sites:
-                yield RawProblem("E303", ("nodes", i, "id"), f"'{entry.id}' is a site", "another name")
+                own: Loc = ("nodes", i, "id")
+                yield RawProblem("E303", own, f"'{entry.id}' is a site", "another name", "", (own, *SITES))
         else:
-            yield from _site_names(world, ("nodes", i, "generate", "sites"), entry.generate.sites)
+            yield from named_sites(world, ("nodes", i, "generate", "sites"), entry.generate.sites)
     for i, service in enumerate(world.scenario.services):
         if service.site is not None and service.site not in sites:
-            yield unknown(("services", i, "site"), service.site, "site", sites)
-        regions = {s.region for s in world.topology.sites if s.region}
+            yield unknown(("services", i, "site"), service.site, "site", sites, SITES)
+        regions = sorted({s.region for s in world.topology.sites if s.region})
         for j, replica in enumerate(service.replicas):
             loc: Loc = ("services", i, "replicas", j)
             if replica.site not in sites:
-                yield unknown((*loc, "site"), replica.site, "site", sites)
+                yield unknown((*loc, "site"), replica.site, "site", sites, SITES)
             for name in replica.serves or ():
                 if name not in regions:
-                    yield unknown((*loc, "serves"), name, "region", sorted(regions))
+                    yield unknown((*loc, "serves"), name, "region", regions, places("region"))
 
 
-def _site_names(world: World, loc: Loc, chosen: SiteSelector) -> Iterator[RawProblem]:
-    for name in chosen.ids or ():
-        if name not in world.site_by_id:
-            yield unknown(loc, name, "site", world.site_by_id)
-    yield from _places(world, loc, chosen)
-
-
-def _places(
-    world: World, loc: Loc, chosen: SiteSelector | NodeSelector | AssetChoice
-) -> Iterator[RawProblem]:
-    sites = world.topology.sites
-    for key, known in (("province", {s.province for s in sites}), ("region", {s.region for s in sites})):
-        for name in getattr(chosen, key) or ():
-            if sites and name not in known:
-                yield unknown((*loc, key), name, key, sorted(k for k in known if k))
+_ROLES: Final = (
+    "default", "dsn", "drn", "relay", "pool", "tee_pool", "exchange", "regulator", "platform",
+)  # fmt: skip
 
 
 def check_planes(world: World) -> Iterator[RawProblem]:
-    """E317: technologies that are asked for have a plane."""
+    """E301, E317: technologies that are asked for have a plane, access lines are for roles."""
     network = world.scenario.network
-    planes = list(network.planes)
     asked: list[tuple[Loc, str | None]] = [
         (("network", "routing", "default_technology"), network.routing.default_technology)
     ]
@@ -119,21 +100,15 @@ def check_planes(world: World) -> Iterator[RawProblem]:
         (("workload", i, "net", "technology"), s.net.technology)
         for i, s in enumerate(world.scenario.workload)
     ]
+    planes = list(network.planes)
     for loc, name in asked:
         if name is not None and name not in planes:
-            yield RawProblem(
-                "E317", loc, f"the network has no plane '{name}'", ", ".join(planes), nearest(name, planes)
-            )
-    roles = ("default", "dsn", "drn", "relay", "pool", "tee_pool", "exchange", "regulator", "platform")
+            what, needs = f"the network has no plane '{name}'", (loc, ("network", "planes", ANY, NAME))
+            yield RawProblem("E317", loc, what, ", ".join(planes), nearest(name, planes), needs)
     for role in network.access:
-        if role not in roles:
-            yield RawProblem(
-                "E301",
-                ("network", "access", role),
-                f"no role '{role}'",
-                ", ".join(roles),
-                nearest(role, roles),
-            )
+        if role not in _ROLES:
+            where: Loc = ("network", "access", role)
+            yield unknown(where, role, "role", _ROLES)._replace(needs=((*where, NAME),))
 
 
 def check_topology(world: World) -> Iterator[RawProblem]:
@@ -150,13 +125,16 @@ def check_paths(world: World) -> Iterator[RawProblem]:
         return
     for i, spec in enumerate(world.scenario.workload):
         for share in groups(world, spec):
-            places = [n.site for n in share.consumers]
-            places += [world.node_by_id[a.node].site for a in share.assets]
-            if len({part[p] for p in places if p in part}) > 1:
-                yield RawProblem(
-                    "E305", ("workload", i), "consumers and providers lie in parts that no link joins",
-                    "parties in one part",
-                )  # fmt: skip
+            found = [n.site for n in share.consumers]
+            found += [world.node_by_id[a.node].site for a in share.assets]
+            if len({part[p] for p in found if p in part}) > 1:
+                loc: Loc = ("workload", i)
+                what = "consumers and providers lie in parts that no link joins"
+                needs = (
+                    ("network", "topology", "edges"),
+                    *parties_of(world, spec, loc, consumers=True, assets=True),
+                )
+                yield RawProblem("E305", loc, what, "parties in one part", "", needs)
                 break
 
 
@@ -178,14 +156,22 @@ def check_names(world: World) -> Iterator[RawProblem]:
         yield from _twice(((name, (section, i)) for i, name in enumerate(ids)), what)
 
 
+#: What the names of an entry, single or generated, follow from.
+_NAMING: Final = ("id", "prefix", "count", "per_site", "sites", "per_node", "nodes")
+
+
 def _twice(named: Iterable[tuple[str, Loc]], what: str) -> Iterator[RawProblem]:
-    seen: set[str] = set()
+    first: dict[str, Loc] = {}
     told: set[Loc] = set()
     for name, loc in named:
-        if name in seen and loc not in told:
+        if name in first and loc not in told:
             told.add(loc)
-            yield RawProblem("E303", loc, f"a second {what} '{name}'", "a name of its own for each")
-        seen.add(name)
+            own: Loc = (*loc, "prefix" if loc[-1] == "generate" else "id")
+            needs = tuple((*place, key) for place in (first[name], loc) for key in _NAMING)
+            yield RawProblem(
+                "E303", own, f"a second {what} '{name}'", "a name of its own for each", "", needs
+            )
+        first.setdefault(name, loc)
 
 
 def check_mixes(world: World) -> Iterator[RawProblem]:
@@ -211,17 +197,20 @@ def check_mixes(world: World) -> Iterator[RawProblem]:
 
 def check_assets(world: World) -> Iterator[RawProblem]:
     """E301, E307: assets lie on DSN."""
-    for i, entry in enumerate(world.scenario.assets if world.site_by_id else ()):
+    for i, entry in enumerate(world.scenario.assets):
         if isinstance(entry, Asset):
+            loc: Loc = ("assets", i, "node")
             node = world.node_by_id.get(entry.node)
+            names = node_names(world.scenario, [entry.node])
             if node is None:
-                yield unknown(("assets", i, "node"), entry.node, "node", world.ids_of_role("dsn"))
+                yield unknown(loc, entry.node, "node", world.ids_of_role("dsn"), names)
             elif node.role != "dsn":
+                needs = (loc, *names, *of_nodes(world, [node.id], ["role"]))
                 yield RawProblem(
-                    "E307", ("assets", i, "node"), f"'{node.id}' is a {node.role}", "a node of role dsn"
+                    "E307", loc, f"'{node.id}' is a {node.role}", "a node of role dsn", "", needs
                 )
         else:
-            yield from _node_names(world, ("assets", i, "generate", "nodes"), entry.generate.nodes)
+            yield from named_nodes(world, ("assets", i, "generate", "nodes"), entry.generate.nodes)
             yield from _only_dsn(world, ("assets", i, "generate", "nodes"), entry.generate)
 
 
@@ -230,114 +219,8 @@ def _only_dsn(world: World, loc: Loc, group: AssetGroup) -> Iterator[RawProblem]
     wrong = sorted(n for n in made if world.node_by_id[n].role != "dsn")
     if wrong:
         what = f"{len(wrong)} chosen nodes of {group.prefix} are no DSN, first '{wrong[0]}'"
-        yield RawProblem("E307", loc, what, "nodes of role dsn")
-
-
-def _node_names(world: World, loc: Loc, chosen: NodeSelector) -> Iterator[RawProblem]:
-    for name in chosen.ids or ():
-        if name not in world.node_by_id:
-            yield unknown(loc, name, "node", world.node_by_id)
-    roles = {n.role for n in world.nodes}
-    for name in chosen.role or ():
-        if name not in roles:
-            yield unknown((*loc, "role"), name, "node of role", sorted(roles))
-    for name in chosen.site or ():
-        if world.site_by_id and name not in world.site_by_id:
-            yield unknown((*loc, "site"), name, "site", world.site_by_id)
-    yield from _places(world, loc, chosen)
-
-
-# ------------------------------------------------------------------ workload
-
-
-def check_streams(world: World) -> Iterator[RawProblem]:
-    """E301, E302, E307: what a stream names exists and has the right role."""
-    classes = [c.id for c in world.scenario.classes]
-    for i, spec in enumerate(world.scenario.workload if world.site_by_id else ()):
-        loc: Loc = ("workload", i)
-        if spec.cls not in classes:
-            yield unknown((*loc, "class"), spec.cls, "class", classes)
-        if isinstance(spec.arrivals, Diurnal) and isinstance(spec.arrivals.profile, str):
-            profiles = world.scenario.profiles
-            if spec.arrivals.profile not in profiles:
-                yield unknown((*loc, "arrivals", "profile"), spec.arrivals.profile, "day profile", profiles)
-        yield from _classes_of_trace(spec, loc, classes)
-        yield from _exchange(world, spec, loc)
-        yield from _chosen(world, spec, loc)
-
-
-def _classes_of_trace(spec: Stream, loc: Loc, classes: list[str]) -> Iterator[RawProblem]:
-    column = getattr(spec.arrivals, "classes", None)
-    for value, name in column.map.items() if column is not None else ():
-        if name not in classes:
-            yield unknown((*loc, "arrivals", "classes", "map", value), name, "class", classes)
-
-
-def _exchange(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
-    if spec.exchange is None:
-        return
-    node = world.node_by_id.get(spec.exchange)
-    if node is None:
-        yield unknown(
-            (*loc, "exchange"), spec.exchange, "node of role exchange", world.ids_of_role("exchange")
-        )
-    elif node.role != "exchange":
-        yield RawProblem(
-            "E307", (*loc, "exchange"), f"'{node.id}' is a {node.role}", "a node of role exchange"
-        )
-
-
-def _chosen(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
-    """Who orders and what is ordered."""
-    # Consumers and assets are looked at apart, so that an error in one hides none in the other.
-    names = list(_node_names(world, (*loc, "consumers"), spec.consumers))
-    yield from names
-    sectors = sorted({a.sector for a in world.assets if a.sector})
-    products = [
-        unknown((*loc, "assets"), name, "asset", world.asset_by_id)
-        for name in spec.assets.ids or ()
-        if name not in world.asset_by_id
-    ]
-    products += [
-        unknown((*loc, "assets", "sector"), name, "sector", sectors)
-        for name in spec.assets.sector or ()
-        if name not in sectors
-    ]
-    yield from products
-    consumers = choose_nodes(world.nodes, world.site_by_id, spec.consumers)
-    assets = choose_assets(world.assets, world.node_by_id, world.site_by_id, spec.assets)
-    if not consumers and not names:
-        yield RawProblem("E302", (*loc, "consumers"), "no consumer is chosen", "at least one DRN")
-    if not assets and not products:
-        yield RawProblem("E302", (*loc, "assets"), "no asset is chosen", "at least one asset")
-    sound = not names and not products and bool(consumers) and bool(assets)
-    if sound and spec.per is not None and not any(s.consumers and s.assets for s in groups(world, spec)):
-        what = f"no {spec.per} has both consumers and assets"
-        yield RawProblem("E302", (*loc, "per"), what, "a scenario whose sites have that property")
-    wrong = [n for n in consumers if n.role != "drn"]
-    if wrong:
-        count = "1 consumer is" if len(wrong) == 1 else f"{len(wrong)} consumers are"
-        what = f"{count} no DRN, first '{wrong[0].id}' of role {wrong[0].role}"
-        yield RawProblem("E307", (*loc, "consumers"), what, "nodes of role drn")
-    for key, weights, known in (
-        ("consumers", spec.consumers.weights, world.node_by_id),
-        ("assets", spec.assets.weights, world.asset_by_id),
-    ):  # fmt: skip
-        for name in weights:
-            if name not in known:
-                yield unknown((*loc, key, "weights", name), name, key.rstrip("s"), known)
-    if sound:
-        yield from _enough_providers(world, spec, loc)
-
-
-def _enough_providers(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
-    most = min(spec.parties.high, spec.parties.mean if spec.parties.kind != "uniform" else spec.parties.b)
-    for share in groups(world, spec):
-        providers = len({a.node for a in share.assets})
-        if share.consumers and 0 < providers < most:
-            what = f"{most:g} providers an order, and the chosen assets lie on {providers} nodes"
-            yield RawProblem("E314", (*loc, "parties"), what, f"at most {providers}")
-            return
+        needs = (*nodes_chosen(world.scenario, loc, group.nodes), *of_nodes(world, wrong, ["role"]))
+        yield RawProblem("E307", loc, what, "nodes of role dsn", "", needs)
 
 
 # ------------------------------------------------------------------ the rest
@@ -355,7 +238,11 @@ def check_services(world: World) -> Iterator[RawProblem]:
         missing = [o for o in operations if o not in there.get(kind, set())]
         if missing:
             what = f"service '{kind}' lacks {', '.join(missing)}" if kind in there else f"no service '{kind}'"
-            yield RawProblem("E312", ("services",), what, f"{kind} with {', '.join(operations)}")
+            needs: tuple[Loc, ...] = (
+                ("services", ANY, "id"), ("services", ANY, "kind"), ("services", ANY, "operations", ANY, NAME),
+            )  # fmt: skip
+            needs += (("workload", ANY, "exchange"),) if kind == "exchange" else ()
+            yield RawProblem("E312", ("services",), what, f"{kind} with {', '.join(operations)}", "", needs)
 
 
 def check_policies(world: World) -> Iterator[RawProblem]:
@@ -374,18 +261,36 @@ def check_objectives(world: World) -> Iterator[RawProblem]:
     """E301, W302: objectives speak of something that happens."""
     classes = [c.id for c in world.scenario.classes]
     streams = world.scenario.workload
-    used = Counter(p.cls for p in world.streams)
+    used = _classes_used(world)
+
+    def unused(loc: Loc, what: str, *keys: str) -> RawProblem:
+        return RawProblem("W302", loc, what, "", "", (loc, *(("workload", ANY, key) for key in keys)))
+
     for i, o in enumerate(world.scenario.objectives):
         loc: Loc = ("objectives", i)
+        kpi: Loc = (*loc, "kpi")
         if o.cls is not None and o.cls not in classes:
-            yield unknown((*loc, "class"), o.cls, "class", classes)
-        elif o.cls is not None and not used[o.cls]:
-            yield RawProblem("W302", (*loc, "class"), f"no stream has class '{o.cls}'", "")
+            yield unknown((*loc, "class"), o.cls, "class", classes, (("classes", ANY, "id"),))
+        elif o.cls is not None and o.cls not in used:
+            yield unused((*loc, "class"), f"no stream has class '{o.cls}'", "class", "arrivals")
         if o.kpi == "trade_to_settle" and not any(s.exchange for s in streams):
-            yield RawProblem("W302", (*loc, "kpi"), "no stream trades through an exchange", "")
+            yield unused(kpi, "no stream trades through an exchange", "exchange")
         asks = any(s.net.rate is not None for s in streams) or world.scenario.policies.technology is not None
         if o.kpi == "order_to_open" and not asks:
-            yield RawProblem("W302", (*loc, "kpi"), "no stream orders a rate from the network", "")
+            raw = unused(kpi, "no stream orders a rate from the network", "net")
+            yield raw._replace(needs=(*raw.needs, ("policies", "technology")))
+
+
+def _classes_used(world: World) -> set[str]:
+    """Return the classes of all orders; of a trace those of its rows, if it can be read."""
+    used = {plan.cls for plan in world.streams}
+    for spec in world.scenario.workload:
+        column = getattr(spec.arrivals, "classes", None)
+        if column is None:
+            used.add(spec.cls)
+        elif not any(f"{plan.id}.".startswith(f"{spec.id}.") for plan in world.streams):
+            used |= {spec.cls, *column.map.values()}
+    return used
 
 
 def check_faults(world: World) -> Iterator[RawProblem]:
@@ -394,9 +299,9 @@ def check_faults(world: World) -> Iterator[RawProblem]:
     for i, fault in enumerate(world.scenario.faults):
         late = [t for t in fault.at if t > horizon]
         if late:
-            yield RawProblem(
-                "W301", ("faults", i, "at"), f"a fault at {late[0]:g} s, the horizon is {horizon:g} s", ""
-            )
+            loc: Loc = ("faults", i, "at")
+            what = f"a fault at {late[0]:g} s, the horizon is {horizon:g} s"
+            yield RawProblem("W301", loc, what, "", "", (loc, ("run", "horizon")))
 
 
 def check_forms(world: World) -> Iterator[RawProblem]:
@@ -409,7 +314,12 @@ def check_forms(world: World) -> Iterator[RawProblem]:
         if levels and all(level in rules and spec.channel not in rules[level].forms for level in levels):
             shown = ", ".join(map(str, sorted(levels)))
             what = f"no chosen asset may be delivered as '{spec.channel}' (levels {shown})"
-            yield RawProblem("W304", ("workload", i), what, "")
+            loc: Loc = ("workload", i)
+            needs = (
+                (*loc, "channel"), (*loc, "baseline"), (*loc, "threshold"), ("compliance", "levels"),
+                *of_entry("assets", "level"), *parties_of(world, spec, loc, consumers=False, assets=True),
+            )  # fmt: skip
+            yield RawProblem("W304", loc, what, "", "", needs)
 
 
 #: In the order of the file's sections.
@@ -420,13 +330,14 @@ CHECKS: Final[tuple[Check, ...]] = (
 )  # fmt: skip
 
 
+def find_all(world: World) -> list[RawProblem]:
+    """Return everything that some check finds wrong with a world, consequences of other faults included."""
+    found = [p for check in CHECKS for p in check(world)]
+    _ = world.streams, world.faults  # expanding them notes problems
+    return [*world.problems, *found]
+
+
 def check_all(source: Source | World) -> list[RawProblem]:
     """Return every problem of a scenario that its schema cannot see, each once."""
     world = source if isinstance(source, World) else World.of(source)
-    found = [p for check in CHECKS for p in check(world)]
-    _ = world.streams, world.faults  # expanding them notes problems
-    found = list(dict.fromkeys([*world.problems, *found]))
-    if any(p.code.startswith("E") for p in found):
-        # What is left unmeasured or refused may be only a consequence of an error.
-        found = [p for p in found if p.code not in ("W302", "W304")]
-    return found
+    return judge(find_all(world), Taint())

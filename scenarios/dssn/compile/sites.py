@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dssn.compile.codes import Loc, RawProblem
+from dssn.compile.needs import SITES, unknown
 from dssn.problems import nearest
 from dssn.schema import network as spec
 from dssn_models.network import topologies
@@ -30,6 +31,8 @@ def build_topology(
     asked: spec.Topology, find_file: Callable[[Loc, str], Path], problems: list[RawProblem]
 ) -> Topology:
     """Return the topology, or an empty one with the reason in ``problems``."""
+    if isinstance(asked, spec.ExplicitTopology):
+        return _explicit(asked, problems)
     try:
         return _build(asked, find_file)
     except (TopologyError, OSError, UnicodeDecodeError, KeyError) as exc:
@@ -39,7 +42,7 @@ def build_topology(
         elif isinstance(asked, spec.GraphTopology):
             where = (*_LOC, "file")
         text = str(exc.args[0]) if isinstance(exc, KeyError) and exc.args else str(exc)
-        problems.append(RawProblem("E304", where, text[:300], "a topology that can be built", hint))
+        problems.append(RawProblem("E304", where, text[:300], "a topology that can be built", hint, SITES))
         return EMPTY
 
 
@@ -67,8 +70,6 @@ def _build(asked: Any, find_file: Callable[[Loc, str], Path]) -> Topology:
             return topologies.from_graphml(path.read_bytes(), name=path.stem)
         case spec.HubTopology():
             return topologies.from_topohub(asked.name)
-        case spec.ExplicitTopology():
-            return _explicit(asked)
     raise TopologyError(f"kind {asked.kind!r} has no builder")
 
 
@@ -100,7 +101,9 @@ def lay_links(
     ]
     links = len(topology.edges) * len(planes) + len(lines)
     if links > MAX_LINKS:
-        problems.append(RawProblem("E310", ("network",), f"{links} links", f"at most {MAX_LINKS}"))
+        needs = (*SITES, (*_LOC, "edges"), ("network", "planes"), ("nodes",))
+        where = ("network", "planes")
+        problems.append(RawProblem("E310", where, f"{links} links", f"at most {MAX_LINKS}", "", needs))
         planes, lines = {}, []
     r = asked.routing
     routing = RoutingPlan(
@@ -116,9 +119,24 @@ def lay_links(
     )
 
 
-def _explicit(asked: spec.ExplicitTopology) -> Topology:
-    sites = tuple(
-        SitePlan(s.id, s.lat, s.lon, s.kind, s.province, s.region, s.population, s.gdp) for s in asked.sites
-    )
-    edges = tuple(Edge(e.a, e.b, e.length, e.srlg, routed=True) for e in asked.edges)
-    return Topology(sites, edges, name="explicit", source="scenario file")
+def _explicit(asked: spec.ExplicitTopology, problems: list[RawProblem]) -> Topology:
+    """Return the sites and spans as written; of what is wrong each part is told, and the rest stands."""
+    sites: dict[str, SitePlan] = {}
+    for i, s in enumerate(asked.sites):
+        if s.id in sites:
+            loc: Loc = (*_LOC, "sites", i, "id")
+            problems.append(RawProblem("E303", loc, f"a second site '{s.id}'", "a name of its own for each"))
+        else:
+            sites[s.id] = SitePlan(s.id, s.lat, s.lon, s.kind, s.province, s.region, s.population, s.gdp)
+    edges = []
+    for i, e in enumerate(asked.edges):
+        where: Loc = (*_LOC, "edges", i)
+        ends = [(key, name) for key, name in (("a", e.a), ("b", e.b)) if name not in sites]
+        problems += [unknown((*where, key), name, "site", sites, SITES) for key, name in ends]
+        if e.a == e.b:
+            what = f"a span from '{e.a}' to itself"
+            needs = ((*where, "a"), (*where, "b"))
+            problems.append(RawProblem("E304", where, what, "two different sites", "", needs))
+        elif not ends:
+            edges.append(Edge(e.a, e.b, e.length, e.srlg, routed=True))
+    return Topology(tuple(sites.values()), tuple(edges), name="explicit", source="scenario file")

@@ -110,8 +110,12 @@ def arrivals(world: World, spec: Stream, loc: Loc, part: float) -> list[tuple[st
                 path = world.find_file((*loc, "arrivals", "file"), asked.file)
                 data = read_trace(asked, path, world.scenario.run.horizon)
             except TraceError as exc:
-                where = (*loc, "arrivals", *exc.loc)
-                world.problems.append(RawProblem("E311", where, exc.found, exc.allowed, exc.hint))
+                at: Loc = (*loc, "arrivals")
+                for e in (exc, *exc.further):
+                    needs = ((*at, *e.loc), (*at, "file"))
+                    world.problems.append(
+                        RawProblem("E311", (*at, *e.loc), e.found, e.allowed, e.hint, needs)
+                    )
                 return []
             return [(c, _of_class(data, c)) for c in sorted(set(data.classes))]
     raise TypeError(type(asked).__name__)

@@ -21,7 +21,12 @@ Floats = NDArray[np.float64]
 
 
 class TraceError(ValueError):
-    """A trace that cannot be used: where in the ``arrivals`` entry, what was found, what is allowed."""
+    """A trace that cannot be used: where in the ``arrivals`` entry, what was found, what is allowed.
+
+    ``further`` has the other errors of the same kind, if there are several.
+    """
+
+    further: tuple[TraceError, ...] = ()
 
     def __init__(self, loc: tuple[str, ...], found: str, allowed: str, hint: str = "") -> None:
         super().__init__(f"{found}; allowed: {allowed}")
@@ -48,6 +53,7 @@ def read_trace(spec: Trace, path: Path, horizon_s: float) -> TraceData:
         With the place in the entry, what was found and what is allowed.
     """
     table = _read(path, spec.file)
+    _check_columns(table, spec)
     keep = np.ones(table.num_rows, dtype=bool)
     for name, wanted in spec.where.items():
         keep &= np.array(
@@ -100,6 +106,26 @@ def _read(path: Path, shown: str) -> Any:
         raise TraceError(
             ("file",), f"'{shown}' cannot be read: {text}", "a CSV with a header, or Parquet"
         ) from None
+
+
+def _check_columns(table: Any, spec: Trace) -> None:
+    """Raise for all columns at once that the entry names and the table does not have."""
+    named: list[tuple[tuple[str, ...], str]] = [(("where", name), name) for name in spec.where]
+    named.append((("time", "column"), spec.time.column))
+    for parameter, size in spec.sizes.items():
+        parts = (("column", size.column), ("minus", size.minus), ("times", size.times))
+        named += [(("sizes", parameter, key), name) for key, name in parts if name is not None]
+    if spec.classes is not None:
+        named.append((("classes", "column"), spec.classes.column))
+    lacking = []
+    for loc, name in named:
+        try:
+            _column(table, name, loc)
+        except TraceError as exc:
+            lacking.append(exc)
+    if lacking:
+        lacking[0].further = tuple(lacking[1:])
+        raise lacking[0]
 
 
 def _column(table: Any, name: str, loc: tuple[str, ...]) -> Any:

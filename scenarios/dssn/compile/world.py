@@ -6,15 +6,15 @@ A :class:`World` never raises for a faulty scenario: what cannot be expanded is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import networkx as nx
 
-from dssn.compile.codes import CompileError, Loc, RawProblem
+from dssn.compile.codes import Loc, RawProblem
 from dssn.compile.nodes import Placed, expand_assets, expand_nodes
 from dssn.compile.services import services
 from dssn.compile.sites import build_topology, lay_links
@@ -67,8 +67,13 @@ class World:
 
     @cached_property
     def nodes(self) -> tuple[NodePlan, ...]:
-        """All nodes; of two with one name the first."""
-        return tuple({p.node.id: p.node for p in reversed(self.placed)}.values())[::-1]
+        """All nodes; of two with one name the second gets another, so that checks see both."""
+        return tuple(_apart(p.node for p in self.placed))
+
+    @cached_property
+    def where(self) -> dict[str, Loc]:
+        """Node id to where it was written."""
+        return {n.id: p.loc for n, p in zip(self.nodes, self.placed, strict=True)}
 
     @cached_property
     def node_by_id(self) -> dict[str, NodePlan]:
@@ -82,8 +87,8 @@ class World:
 
     @cached_property
     def assets(self) -> tuple[AssetPlan, ...]:
-        """All assets; of two with one name the first."""
-        return tuple({a.id: a for a, _ in reversed(self.offered)}.values())[::-1]
+        """All assets; of two with one name the second gets another, so that checks see both."""
+        return tuple(_apart(a for a, _ in self.offered))
 
     @cached_property
     def asset_by_id(self) -> dict[str, AssetPlan]:
@@ -127,8 +132,15 @@ class World:
 
         return expand_faults(self, self.network, self.stations)
 
-    def require_sound(self) -> None:
-        """Raise :class:`CompileError` if there is a problem that is no warning."""
-        errors = [p for p in self.problems if not p.code.startswith("W")]
-        if errors:
-            raise CompileError(errors)
+
+Named = TypeVar("Named", NodePlan, AssetPlan)
+
+
+def _apart(things: Iterable[Named]) -> Iterator[Named]:
+    """Yield the things with names of their own; the check of names tells which were given twice."""
+    seen: set[str] = set()
+    for number, thing in enumerate(things):
+        if thing.id in seen:
+            thing = replace(thing, id=f"{thing.id} ({number})")
+        seen.add(thing.id)
+        yield thing

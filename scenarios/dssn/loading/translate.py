@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from dssn.problems import MAX_PROBLEMS, Problem, limited, nearest, shorten
 from dssn.schema import json_schema
 from dssn_models.units import KINDS, UnitError
 
-__all__ = ["Places", "describe", "problems_of", "schema_at"]
+__all__ = ["Fault", "Places", "describe", "faults_of", "problems_of", "schema_at", "variants"]
 
 Location = tuple[str | int, ...]
 
@@ -130,25 +130,25 @@ def _schema() -> dict[str, Any]:
     return json_schema()
 
 
-def _expand(schema: Mapping[str, Any], value: Any) -> list[Mapping[str, Any]]:
-    """Return the alternatives of a schema that can fit the value, references followed."""
+def variants(schema: Mapping[str, Any], value: Any) -> list[Mapping[str, Any]]:
+    """Return the variants of a schema that can fit the value, references followed."""
     if "$ref" in schema:
-        return _expand(_schema()["$defs"][schema["$ref"].rsplit("/", 1)[-1]], value)
+        return variants(_schema()["$defs"][schema["$ref"].rsplit("/", 1)[-1]], value)
     if "discriminator" in schema and isinstance(value, dict):
         tag = value.get(schema["discriminator"].get("propertyName"))
         mapping = schema["discriminator"].get("mapping", {})
         if isinstance(tag, str) and tag in mapping:
-            return _expand({"$ref": mapping[tag]}, value)
+            return variants({"$ref": mapping[tag]}, value)
     for word in ("anyOf", "oneOf", "allOf"):
         if word in schema:
-            return [found for part in schema[word] for found in _expand(part, value)]
+            return [found for part in schema[word] for found in variants(part, value)]
     return [schema]
 
 
 def schema_at(document: Any, loc: Location) -> list[Mapping[str, Any]]:
     """Return the alternatives of the JSON schema for the value at a location of the document."""
     here: Any = document
-    found = _expand(_schema(), here)
+    found = variants(_schema(), here)
     for part in loc:
         below: Any = None
         if isinstance(here, dict):
@@ -167,7 +167,7 @@ def schema_at(document: Any, loc: Location) -> list[Mapping[str, Any]]:
             if sub is None and isinstance(here, list) and isinstance(schema.get("items"), dict):
                 sub = schema["items"]
             if isinstance(sub, dict):
-                nexts += _expand(sub, below)
+                nexts += variants(sub, below)
         found, here = nexts, below
     if isinstance(here, dict) and len(found) > 1:
         found = _fitting(found, here)
@@ -372,30 +372,61 @@ def _fallback(e: _Error) -> _Part:
     return "E210", f"{shorten(e['input'])} is refused ({e['type'].replace('_', ' ')})", "", ""
 
 
-def _unknown_key(places: Places, e: _Error) -> Problem:
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error of the schema at a location of the document.
+
+    Attributes
+    ----------
+    key : bool
+        It is the key that is wrong, not its value.
+    lacks : str
+        The key that is missing at the location, or empty.
+    bounds : Mapping
+        Limits that the value breaks, by pydantic's names (``ge``, ``lt``, ...).
+    """
+
+    code: str
+    loc: Location
+    found: str
+    allowed: str
+    hint: str
+    key: bool = False
+    lacks: str = ""
+    bounds: Mapping[str, Any] = field(default_factory=dict)
+
+    def at(self, places: Places, loc: Location) -> Problem:
+        """Return the problem at a location of another state of the document."""
+        return places.problem(self.code, loc, self.found, self.allowed, self.hint, key=self.key)
+
+
+def _unknown_key(places: Places, e: _Error) -> Fault:
     loc = places.real(e["loc"])
     key = str(loc[-1]) if loc else ""
     keys = allowed_keys(places.document, loc[:-1])
     found = f"unknown key {shorten(key)}"
-    return places.problem("E201", loc, found, ", ".join(keys) or "no keys", nearest(key, keys), key=True)
+    return Fault("E201", loc, found, ", ".join(keys) or "no keys", nearest(key, keys), key=True)
 
 
-def _missing_key(places: Places, e: _Error) -> Problem:
+def _missing_key(places: Places, e: _Error) -> Fault:
     parent = places.real(e["loc"][:-1])
     key = str(e["loc"][-1])
     allowed = describe(schema_at(places.document, (*parent, key)))
-    return places.problem("E202", parent, f"key '{key}' is missing", allowed, key=True)
+    return Fault("E202", parent, f"key '{key}' is missing", allowed, "", key=True, lacks=key)
 
 
-def _problem(places: Places, e: _Error) -> Problem:
+def _fault(places: Places, e: _Error) -> Fault:
     if e["type"] == "extra_forbidden":
         return _unknown_key(places, e)
     if e["type"] == "missing":
         return _missing_key(places, e)
     code, found, allowed, hint = _PARTS.get(e["type"], _fallback)(e)
     loc = places.real(e["loc"])
+    lacks = ""
     if e["type"] == "union_tag_invalid":
         loc = places.real((*loc, str(e["ctx"]["discriminator"]).strip("'")))
+    if e["type"] == "union_tag_not_found" and code == "E202":
+        lacks = str(e["ctx"]["discriminator"]).strip("'")
     at_key = code in ("E201", "E202", "E114") or (bool(e["loc"]) and e["loc"][-1] == "[key]")
     if (
         e["type"] not in ("dssn", "missing")
@@ -406,17 +437,36 @@ def _problem(places: Places, e: _Error) -> Problem:
         allowed = (fitting if not at_key else "") or allowed or "see the scenario reference"
     if e["type"] == "string_pattern_mismatch":
         allowed = "letters, digits, blanks and . _ - @ ( ) ' + :, beginning with a letter or digit; no comma"
-    return places.problem(code, loc, found, allowed, hint, key=at_key)
+    bounds = e.get("ctx", {}) if code == "E206" else {}
+    return Fault(code, loc, found, allowed, hint, at_key, lacks, bounds)
+
+
+def faults_of(err: ValidationError, places: Places) -> list[Fault]:
+    """Return the first errors of the schema, without what follows from another of them.
+
+    Where a value fits none of several alternatives, pydantic reports each; only the alternative that came
+    nearest is kept. It also counts only the sound items of a list, and misses a key that is there misspelt.
+    """
+    return _faults(_own_errors(err, places), places)
 
 
 def problems_of(err: ValidationError, places: Places) -> list[Problem]:
-    """Return the problems of a ValidationError at their places in the files.
+    """Return the problems of a ValidationError at their places in the files."""
+    errors = _own_errors(err, places)
+    faults = _faults(errors, places)
+    total = len(errors) if len(errors) > MAX_PROBLEMS else len(faults)
+    return limited([f.at(places, f.loc) for f in faults], places.file, total)
 
-    Where a value fits none of several alternatives, pydantic reports each; only the alternative that came
-    nearest is kept.
-    """
+
+def _own_errors(err: ValidationError, places: Places) -> list[_Error]:
     errors = _nearest_alternatives(err.errors(include_url=False), places)
-    return limited([_problem(places, e) for e in errors[:MAX_PROBLEMS]], places.file, len(errors))
+    return [e for e in errors if e["type"] != "too_short" or len(e["input"]) < e["ctx"]["min_length"]]
+
+
+def _faults(errors: Sequence[_Error], places: Places) -> list[Fault]:
+    faults = [_fault(places, e) for e in errors[:MAX_PROBLEMS]]
+    misspelt = {(f.loc[:-1], f.hint) for f in faults if f.code == "E201" and f.hint}
+    return [f for f in faults if not (f.lacks and (f.loc, f.lacks) in misspelt)]
 
 
 def _nearest_alternatives(errors: Sequence[Any], places: Places) -> list[_Error]:

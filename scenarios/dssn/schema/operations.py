@@ -7,10 +7,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from dssn.schema.base import WORD, Flag, Id, Level, Model, Number, Positive, Short, Text
-from dssn.schema.errors import ITEMS, MISSING, REFUSED, choice, error
+from dssn.schema.errors import ITEMS, MISSING, REFUSED, choice, error, line, raise_lines
 from dssn.schema.nodes import DeliveryForm
 from dssn.schema.quantities import Duration, Money, RandomDuration, Share, Size, parse_value
 from dssn.schema.selectors import Ids
@@ -248,7 +248,11 @@ class Objective(Model):
             raise error(MISSING, "an objective needs one bound", "either at_most or at_least")
         if KPIS[self.kpi] != "duration" and self.quantile is not None:
             raise error(REFUSED, f"a quantile of {self.kpi}, which is no time", "no quantile")
-        _ = self.bound
+        key = "at_most" if self.at_most is not None else "at_least"
+        try:
+            _ = self.bound
+        except PydanticCustomError as exc:
+            raise_lines("objective", [line(exc, key, found=getattr(self, key))])
         return self
 
     @property

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from dssn.problems import nearest
 from dssn.schema.base import BY_SHAPE, LIST, VALUE, WORD, Flag, Id, Model, Number, Positive, Short, Text
-from dssn.schema.errors import ITEMS, MISSING, REFUSED, error
+from dssn.schema.errors import ITEMS, MISSING, REFUSED, Line, error, line, raise_lines
 from dssn.schema.jobs import Job
 from dssn.schema.network import Technology
 from dssn.schema.quantities import (
@@ -273,8 +275,9 @@ class Stream(Model):
                 f"a dual-channel stream without {lacking}",
                 "sensitivity, threshold and alternate together",
             )
-        for steps in (self.chain or (), self.alternate or ()):
-            _check_chain(steps)
+        faults = [f for key in ("chain", "alternate") for f in _chain_faults(key, getattr(self, key) or ())]
+        if faults:
+            raise_lines("stream", faults)
         return self
 
     @property
@@ -283,27 +286,24 @@ class Stream(Model):
         return self.chain or ((self.job,) if self.job else ())
 
 
-def _check_chain(steps: tuple[Job, ...]) -> None:
-    """Raise unless ids are unique and ``after`` names earlier steps without a cycle."""
+def _chain_faults(key: str, steps: tuple[Job, ...]) -> Iterator[Line]:
+    """Yield what is wrong with a chain: two steps of one name, ``after`` that names no step, a cycle."""
     ids = [s.id for s in steps]
-    doubled = sorted({i for i in ids if ids.count(i) > 1})
-    if doubled:
-        raise error(ITEMS, f"two steps called {doubled[0]!r}", "a name of its own for each step of a chain")
+    for i, name in enumerate(ids):
+        if name in ids[:i]:
+            twice = error(ITEMS, f"two steps called {name!r}", "a name of its own for each step of a chain")
+            yield line(twice, key, i, "id", found=name)
+    for i, step in enumerate(steps):
+        for name in step.after:
+            if name not in ids:
+                what = f"step {step.id!r} comes after {name!r}, which is no step"
+                near = nearest(name, ids)
+                yield line(error(REFUSED, what, ", ".join(ids), near), key, i, "after", found=name)
     done: set[str] = set()
     rest = list(steps)
-    while rest:
-        ready = [s for s in rest if set(s.after) <= done]
-        if not ready:
-            step = rest[0]
-            unknown = [a for a in step.after if a not in ids]
-            if unknown:
-                raise error(
-                    REFUSED, f"step {step.id!r} comes after {unknown[0]!r}, which is no step", ", ".join(ids)
-                )
-            raise error(
-                REFUSED,
-                f"steps that wait for each other: {', '.join(s.id for s in rest)}",
-                "a chain without a cycle",
-            )
+    while ready := [s for s in rest if not {a for a in s.after if a in ids} - done]:
         done |= {s.id for s in ready}
         rest = [s for s in rest if s.id not in done]
+    if rest:
+        names = ", ".join(s.id for s in rest)
+        yield line(error(REFUSED, f"steps that wait for each other: {names}", "a chain without a cycle"), key)
