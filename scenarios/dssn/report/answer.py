@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from dssn.report.binding import find_binding
 from dssn.report.charts.phases import phase_means
 from dssn.report.charts.refusals import losses
+from dssn.report.findings import Finding, findings, relevance
+from dssn.report.findings.base import mentions, question, share_of, told
 from dssn.report.numbers import show, show_estimate, show_kpi, statistic, title
 
 if TYPE_CHECKING:
@@ -17,15 +19,38 @@ if TYPE_CHECKING:
 __all__ = ["answer", "warnings"]
 
 
-def answer(data: RunData, kpis: Sequence[Kpi], verdicts: Sequence[Verdict]) -> list[str]:
-    """Return the answer as sentences, most important first."""
-    sentences = _verdicts(verdicts)
-    sentences += _headline(kpis)
-    sentences += _losses(data)
-    sentences.append(find_binding(data).sentence)
-    sentences += _phases(data)
-    sentences += _exposure(kpis)
-    return [s for s in sentences if s]
+#: Sentences at most, besides the verdicts and warnings of exposed data.
+_MOST = 5
+
+
+def answer(
+    data: RunData, kpis: Sequence[Kpi], verdicts: Sequence[Verdict], found: Sequence[Finding] | None = None
+) -> list[str]:
+    """Return the answer as sentences: verdicts, what the question asks for, then what else matters most.
+
+    Parameters
+    ----------
+    data : RunData
+        The run.
+    kpis, verdicts : sequence
+        Of ``summary.json``.
+    found : sequence of Finding, optional
+        The findings of the run, if already at hand.
+    """
+    found = findings(data) if found is None else found
+    asked = [f for f in found if relevance(data, f) > 0]
+    first = [s for f in asked for s in f.sentences]
+    general = [
+        Finding("times", tuple(_times(data, kpis)), ("how long", "time", "take", "settle")),
+        Finding("losses", tuple(_losses(data, kpis)), ("fail", "refuse", "lost", "reject")),
+        Finding("binding", (find_binding(data).sentence,), ("bind", "bottleneck", "capacity", "carry")),
+    ]
+    general.sort(key=lambda f: -relevance(data, f))
+    rest = [s for f in general for s in f.sentences]
+    rest += [s for f in found if f not in asked for s in f.sentences[:1]]
+    rest += _phases(data)
+    chosen = [s for s in first + rest if s][:_MOST]
+    return [*_verdicts(verdicts), *chosen, *_exposure(kpis)]
 
 
 def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
@@ -80,33 +105,38 @@ def _with_interval(kpi: Kpi) -> str:
     return f"{value} (interval {interval})"
 
 
-def _headline(kpis: Sequence[Kpi]) -> list[str]:
-    orders, share = _find(kpis, "orders_total", "count"), _find(kpis, "completed_share", "share")
-    median, tail = _find(kpis, "order_to_result", "p50"), _find(kpis, "order_to_result", "p95")
-    parts = []
-    if orders is not None and share is not None:
-        parts.append(
-            f"Of {show(orders.estimate, '')} orders per replication {show(share.estimate, 'share')} were completed."
-        )
-    if median is not None and tail is not None:
-        parts.append(
-            f"From order to signed receipt half of the deliveries took at most {show(median.estimate, 's')} and 95 % at most "
-            f"{_with_interval(tail)}."
-        )
-    settle = _find(kpis, "trade_to_settle", "p95")
-    if settle is not None:
-        parts.append(f"From trade to settlement 95 % took at most {_with_interval(settle)}.")
-    return parts
+def _times(data: RunData, kpis: Sequence[Kpi]) -> list[str]:
+    """Return median and tail: from trade to settlement if the question asks for it, else from order to receipt."""
+    settle = mentions(question(data), ("settle",)) > 0
+    name, what = (
+        ("trade_to_settle", "trade to settlement")
+        if settle
+        else ("order_to_result", "order to signed receipt")
+    )
+    median, tail = _find(kpis, name, "p50"), _find(kpis, name, "p95")
+    if median is None or tail is None:
+        return []
+    return [
+        f"From {what} half of the deliveries took at most {show(median.estimate, 's')} and 95 % at most {_with_interval(tail)}."
+    ]
 
 
-def _losses(data: RunData) -> list[str]:
+def _losses(data: RunData, kpis: Sequence[Kpi]) -> list[str]:
+    """Return how many orders came and which share of them was lost, for which reasons."""
+    orders = data.after_warmup("orders")
+    count = _find(kpis, "orders_total", "count")
+    if orders.empty or count is None:
+        return []
+    many = f"{show(count.estimate, '')} orders per replication"
     frame = losses(data)
     if frame.empty:
-        return ["No order was refused and none failed."] if len(data.after_warmup("orders")) else []
-    top = frame.iloc[0]
-    share = show(float(frame["share"].sum()), "share", 2)
-    meaning = f" ({top['meaning']})" if top["meaning"] else ""
-    return [f"{share} of the orders were refused or failed, most often for {top['reason']}{meaning}."]
+        return [f"All {many} were completed."]
+    share = told(share_of(data, orders["state"] != "completed", orders), "share")
+    reasons = [
+        f"{r['reason']} {show(float(r['share']), 'share', 2)}{f' ({m})' if (m := r['meaning']) else ''}"
+        for _, r in frame.head(3).iterrows()
+    ]
+    return [f"Of {many} {share} were refused or failed: {', '.join(reasons)}."]
 
 
 def _phases(data: RunData) -> list[str]:
@@ -128,7 +158,7 @@ def _exposure(kpis: Sequence[Kpi]) -> list[str]:
     if kpi is None:
         return []
     if kpi.estimate == 0:
-        return ["In privacy and TEE deliveries no raw byte left its owner (the TEE is simulated)."]
+        return []
     return [f"WARNING: {show(kpi.estimate, 'B')} of raw data left their owner in privacy or TEE deliveries."]
 
 

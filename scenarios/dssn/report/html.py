@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dssn.report.answer import answer, warnings
-from dssn.report.charts import cdf, cost, flowmap, phases, refusals, timeseries, utilisation
+from dssn.report.charts import cdf, cost, event, flowmap, phases, refusals, timeseries, utilisation
 from dssn.report.charts.base import Chart, NoChart
 from dssn.report.data import RunData
 from dssn.report.facts import assumed, run_card, simulated
+from dssn.report.findings import findings
 from dssn.report.numbers import headline, show, show_estimate, show_kpi, statistic, subject, title
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def all_charts(data: RunData) -> list[Chart | NoChart]:
     charts: list[Chart | NoChart] = []
     for name, draw in CHARTS.items():
         charts.append(draw(data))
+        if name == "timeseries":
+            charts += event.draw(data)
         if name == "cdf":
             more = [cdf.draw(data, column) for column in _MORE_CDFS]
             charts += [c for c in more if isinstance(c, Chart) and c.informative]
@@ -102,16 +105,19 @@ def render(data: RunData, charts: Sequence[Chart | NoChart] | None = None) -> st
     template = environment.from_string(files("dssn.report").joinpath("template.html").read_text("utf-8"))
     plan = data.plan
     mattered, others = assumed(data)
+    found = findings(data)
     return template.render(
         title=_text(data, "title") or "Run report",
         name=data.fact("name", "scenario", default=""),
         question=_text(data, "question"),
-        sentences=answer(data, kpis, verdicts),
+        sentences=answer(data, kpis, verdicts, found),
         warnings=warnings(data, kpis),
         verdicts=[_verdict_row(v) for v in verdicts],
         headline=[_kpi_row(k) for k in headline(kpis)],
         kpis=[_kpi_row(k) for k in kpis],
         phase_rows=_phase_rows(data),
+        grids=[grid for finding in found for grid in finding.grids],
+        events=[k for k in drawn if k.startswith("event-")],
         more_cdfs=[k for k in drawn if k.startswith("cdf-") and k != "cdf-order-to-result"],
         losses=_loss_rows(data),
         assumed=mattered,
