@@ -18,7 +18,16 @@ from dssn_models.market.arrivals import DrawError, arrival_times, expected_count
 from dssn_models.plan import JobStepPlan, Plan, SelectorPlan, StreamPlan
 from dssn_models.rng import Streams
 
-__all__ = ["DrawError", "Order", "Orders", "Value", "choice_weights", "draw_orders", "expected_orders"]
+__all__ = [
+    "DrawError",
+    "Order",
+    "Orders",
+    "StreamOrders",
+    "Value",
+    "choice_weights",
+    "draw_orders",
+    "expected_orders",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -76,8 +85,8 @@ class Order:
 
 
 @dataclass(slots=True)
-class _Batch:
-    """Columns of one stream in order of arrival."""
+class StreamOrders:
+    """Orders of one stream in order of arrival: columns."""
 
     stream: StreamPlan
     times: Floats
@@ -99,16 +108,16 @@ class Orders:
     plan: Plan
     arrived_s: Floats
     stream_index: NDArray[np.int32]  # position in plan.streams
-    _row: Ints  # position in the stream's batch
-    _batches: list[_Batch] = field(repr=False)
+    rows: Ints  # position among the orders of the stream
+    by_stream: list[StreamOrders] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.arrived_s)
 
     def row(self, index: int) -> Order:
         """Return one order."""
-        batch = self._batches[self.stream_index[index]]
-        i = int(self._row[index])
+        batch = self.by_stream[self.stream_index[index]]
+        i = int(self.rows[index])
         stream = batch.stream
         picked = batch.asset[batch.first[i] : batch.first[i + 1]]
         assets = tuple(stream.assets.ids[a] for a in picked)
@@ -192,7 +201,7 @@ def draw_orders(plan: Plan, streams: Streams) -> Orders:
     return Orders(plan, times[order], which[order].astype(np.int32), rows[order], batches)
 
 
-def _draw_stream(plan: Plan, stream: StreamPlan, streams: Streams) -> _Batch:
+def _draw_stream(plan: Plan, stream: StreamPlan, streams: Streams) -> StreamOrders:
     def rng(*what: str) -> np.random.Generator:
         return streams.get("orders", stream.id, *what)
 
@@ -204,7 +213,7 @@ def _draw_stream(plan: Plan, stream: StreamPlan, streams: Streams) -> _Batch:
     first, asset = _choose_assets(choice_weights(stream.assets), np.asarray(nodes), wanted, rng("asset"))
     level, alternate = _levels(plan, stream, first, asset, n, rng("sensitivity"))
     defect = rng("defect").random(n) < stream.quality_defect
-    return _Batch(
+    return StreamOrders(
         stream, times, consumer, first, asset, level, alternate, defect,
         _parameters(stream, trace_rows, n, streams),
     )  # fmt: skip

@@ -27,6 +27,7 @@ __all__ = [
     "PolicyRandom",
     "draw",
     "draw_table",
+    "fill_uniform",
     "kind_of",
     "mix",
     "policy_uniform",
@@ -163,6 +164,13 @@ def _draw_from_table(p: Any, x: Any, low: float, high: float, key: int, order: i
 def uniform_of(key: int, order: int, n: int) -> float:
     """Return :func:`uniform` to Python."""
     return uniform(key, order, n)
+
+
+@jit("void(uint64, int64, int64, float64[::1])")
+def fill_uniform(key: int, first: int, n: int, out: Any) -> None:
+    """Fill ``out`` with the n-th uniform number of the orders from ``first`` on."""
+    for i in range(len(out)):
+        out[i] = uniform(key, first + i, n)
 
 
 @jit("void(uint64, int64, int64, uint64[::1])")
