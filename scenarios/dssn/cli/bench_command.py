@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,10 +25,15 @@ def register(app: typer.Typer) -> None:
     app.add_typer(bench, name="bench")
 
 
-def _say_if_compiling() -> None:
-    from dssn.cli.run_command import say_if_compiling
+def _get_ready() -> None:
+    """Compile what was never compiled on this machine, and say so."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nothing here uses them, and starting them takes time
+    from dssn_sim.bench import textio
+    from dssn_sim.dataplane import compiled
 
-    say_if_compiling(quiet=False)
+    if not compiled.is_warm(textio):
+        print("dssn: compiling for this machine (about 15 s, once)", file=sys.stderr, flush=True)
+        compiled.warm_up(textio)
 
 
 def flows(
@@ -45,7 +51,7 @@ def flows(
 
         dssn bench flows --topology topology.json --flows flows.csv --out finish.csv
     """
-    _say_if_compiling()
+    _get_ready()
     from dssn_sim.bench.errors import BenchInputError
     from dssn_sim.bench.flows import read_flows, run_flow_table, write_finish
     from dssn_sim.bench.topology import read_topology

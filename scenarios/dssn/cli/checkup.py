@@ -139,7 +139,7 @@ def _cache() -> Finding:
         return Finding(
             "simulation", "compiled data plane", "missing", f"{type(error).__name__}: {error}", "reinstall"
         )
-    count = len(list(folder.rglob("*.nbi"))) if folder.is_dir() else 0
+    count = len(list(folder.rglob("*.o"))) if folder.is_dir() else 0
     if count:
         return Finding("simulation", "compiled data plane", "ok", f"{count} functions in {folder}")
     if not os.access(folder if folder.is_dir() else folder.parent, os.W_OK):

@@ -140,11 +140,14 @@ def say_if_compiling(*, quiet: bool) -> None:
         from dssn_sim.dataplane import compiled
     except ImportError:
         return
-    folder = compiled.cache_folder()
-    if any(folder.rglob("*.nbi")):
+    if compiled.is_warm():
         return
     if not quiet:
-        print("dssn: compiling the data plane (first run only)", file=sys.stderr, flush=True)
+        print(
+            "dssn: compiling the data plane for this machine (about 12 s, first run only)",
+            file=sys.stderr,
+            flush=True,
+        )
     compiled.warm_up()
 
 

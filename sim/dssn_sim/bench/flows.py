@@ -131,10 +131,12 @@ def _read_slowly(path: Path, n_links: int) -> FlowTable:
                 ) from None
             rows.append(row)
             routes.append(route)
-    columns = np.array(rows, float).reshape(-1, 3).T
+    start_s, size_bytes, cap_bps = np.array(rows, float).reshape(-1, 3).T.copy()
     offset = np.zeros(len(rows) + 1, np.int64)
     offset[1:] = np.cumsum([len(r) for r in routes])
-    return FlowTable(*columns.copy(), offset, np.array([x for r in routes for x in r], np.int64))
+    return FlowTable(
+        start_s, size_bytes, cap_bps, offset, np.array([x for r in routes for x in r], np.int64)
+    )
 
 
 def run_flow_table(topology: Topology, flows: FlowTable) -> Floats:
@@ -167,4 +169,5 @@ def write_finish(path: Path, finish: Floats) -> None:
 def read_finish(path: Path) -> Floats:
     """Read finish times in order of id."""
     table = np.loadtxt(path, delimiter=",", ndmin=2)
-    return table[np.argsort(table[:, 0], kind="stable"), 1]
+    finish: Floats = table[np.argsort(table[:, 0], kind="stable"), 1]
+    return finish

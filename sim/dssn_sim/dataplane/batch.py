@@ -18,8 +18,7 @@ from dssn_sim.dataplane.events import (
     start_flow,
 )
 from dssn_sim.dataplane.groups import rehash
-from dssn_sim.dataplane.layout import State, grow_flows, new_state
-from dssn_sim.dataplane.slices import UNBOUNDED_BPS
+from dssn_sim.dataplane.layout import UNBOUNDED_BPS, State, grow_flows, new_state
 
 __all__ = ["run_flows", "solve_static"]
 
@@ -74,13 +73,15 @@ def solve_static(
     state = _state(capacities, len(levels), max(n, 1), max(legs, 1))
     rows = []
     for i, route in enumerate(routes):
+        links = np.asarray(route, np.int64)
         layer = levels.index(priorities[i]) if priorities else 0
         weight = float(weights[i]) if weights else 1.0
         cap = float(caps[i]) if caps else inf
         rows.append(
             start_flow(
                 state.mem,
-                np.asarray(route, np.int64),
+                links.ctypes.data,
+                len(links),
                 1.0,
                 weight,
                 cap,
@@ -141,9 +142,11 @@ def run_flows(
     state = _state(capacities, 1, 64, 1024)
     state.misc["totals"] = 0
     id_of = np.full(64, -1, np.int64)
+    columns = [np.ascontiguousarray(c) for c in (begin, size, w, cap, offset, flat, order)]
     p = 0
     while True:
-        p = run_batch(state.mem, begin, size, w, cap, offset, flat, order, id_of, finish, p)
+        where = [c.ctypes.data for c in (*columns, id_of, finish)]
+        p = run_batch(state.mem, n, p, *where)
         if p >= n and next_end(state.mem) == inf:
             break
         state = larger(state, 2 * len(state.flows), 2 * len(state.legs))

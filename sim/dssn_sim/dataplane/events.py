@@ -8,7 +8,6 @@ time, layer by layer: a priority layer gets what the layers above it left.
 from __future__ import annotations
 
 from math import inf
-from typing import Any
 
 from dssn_sim.dataplane.compiled import inner, jit
 from dssn_sim.dataplane.fill import EPS, enlist
@@ -39,6 +38,8 @@ from dssn_sim.dataplane.memory import (
     ORDER,
     THEAP,
     TKEY,
+    floats_at,
+    ints_at,
 )
 from dssn_sim.dataplane.restore import solve_layer
 from dssn_sim.dataplane.totals import (
@@ -181,10 +182,11 @@ def _guarded(mem: int, f: int, now: float) -> None:
     misc.troot = ph_insert(ends, misc.troot, f, inf)
 
 
-@jit("int64(int64, int64[::1], float64, float64, float64, float64, int64, float64)")
+@jit("int64(int64, int64, int64, float64, float64, float64, float64, int64, float64)")
 def start_flow(
     mem: int,
-    route: Any,
+    route: int,
+    rn: int,
     size: float,
     w: float,
     cap: float,
@@ -192,9 +194,10 @@ def start_flow(
     layer: int,
     now: float,
 ) -> int:
-    """Start a flow over ``route`` (one link at least); return its row.
+    """Start a flow; return its row.
 
-    ``cap`` is its highest rate, ``g`` the guaranteed part of it (already granted).
+    ``route`` is the address of its ``rn`` links (one at least), ``cap`` is its highest rate,
+    ``g`` the guaranteed part of it (already granted).
     """
     misc = MISC(mem)[0]
     flows, legs, free_legs = FLOWS(mem), LEGS(mem), FREE_LEGS(mem)
@@ -204,7 +207,7 @@ def start_flow(
     else:
         f = misc.top_flow
         misc.top_flow += 1
-    rn = len(route)
+    links = ints_at(route)
     r0 = free_legs[rn]
     if r0 >= 0:
         free_legs[rn] = legs[r0].next
@@ -228,7 +231,7 @@ def start_flow(
     for i in range(rn):
         leg = legs[r0 + i]
         leg.flow = f
-        leg.node = _node(mem, layer, route[i])
+        leg.node = _node(mem, layer, links[i])
         leg.pair = -1
         leg.next = -1
         leg.prev = -1
@@ -381,30 +384,31 @@ def end_due(mem: int, now: float) -> int:
     return misc.n_ended
 
 
-@jit(
-    "int64(int64, float64[::1], float64[::1], float64[::1], float64[::1], "
-    "int64[::1], int64[::1], int64[::1], int64[::1], float64[::1], int64)"
-)
+@jit("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
 def run_batch(
     mem: int,
-    start: Any,
-    size: Any,
-    w: Any,
-    cap: Any,
-    offset: Any,
-    route: Any,
-    order: Any,
-    id_of: Any,
-    finish: Any,
+    n: int,
     first: int,
+    start_at: int,
+    size_at: int,
+    w_at: int,
+    cap_at: int,
+    offset_at: int,
+    route_at: int,
+    order_at: int,
+    id_of_at: int,
+    finish_at: int,
 ) -> int:
     """Run flows from position ``first`` of ``order`` on; return the position reached.
 
-    Stops early when the tables are too small for the next flow (the caller grows them).
+    The columns of the ``n`` flows come as addresses (see ``batch.run_flows``). Stops early when the tables
+    are too small for the next flow (the caller grows them).
     """
     misc = MISC(mem)[0]
     ended = ENDED(mem)
-    n = len(order)
+    start, size, w, cap = floats_at(start_at), floats_at(size_at), floats_at(w_at), floats_at(cap_at)
+    offset, order, id_of = ints_at(offset_at), ints_at(order_at), ints_at(id_of_at)
+    finish = floats_at(finish_at)
     p = first
     t_end = settle(mem, misc.now)
     while True:
@@ -425,6 +429,6 @@ def run_batch(
             ):
                 misc.now = t
                 return p
-            id_of[start_flow(mem, route[a:b], size[i], w[i], cap[i], 0.0, 0, t)] = i
+            id_of[start_flow(mem, route_at + 8 * a, b - a, size[i], w[i], cap[i], 0.0, 0, t)] = i
             p += 1
         t_end = settle(mem, t)

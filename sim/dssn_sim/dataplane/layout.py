@@ -11,9 +11,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-__all__ = ["MAX_ROUTE", "State", "grow_flows", "grow_links", "new_state"]
+__all__ = ["MAX_ROUTE", "UNBOUNDED_BPS", "State", "grow_flows", "grow_links", "new_state"]
 
 MAX_ROUTE: Final = 256  # hops of the longest route
+UNBOUNDED_BPS: Final = 1e30  # stands for an infinite rate
 
 # One directed link, hard-slice share of a link, or device.
 LINK = np.dtype(

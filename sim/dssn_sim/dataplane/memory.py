@@ -10,13 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import types
-from numba.extending import intrinsic
 
 from dssn_sim.dataplane import layout
+from dssn_sim.dataplane.compiled import lazy
 
 __all__ = [
     "CAPS",
@@ -44,6 +41,7 @@ __all__ = [
     "TOPS",
     "TOUCHED",
     "TPOS",
+    "array_at",
     "bytes_at",
     "floats_at",
     "ints_at",
@@ -52,46 +50,53 @@ __all__ = [
 _MANY = 1 << 40  # arrays have no length here; the caller keeps within the tables
 
 
-def _array(dtype: Any, offset: int | None) -> Any:
-    """Return the intrinsic that turns an address into an array without owner.
+def array_at(dtype: Any, offset: int | None = None) -> Any:
+    """Return the function (for compiled code) that turns an address into an array without owner.
 
     With an ``offset`` the address is that of a table, and the array's own address stands there.
     """
-    kind = types.Array(numba.from_dtype(np.dtype(dtype)), 1, "C")
-    size = np.dtype(dtype).itemsize
+    return lazy(lambda: _array_at(np.dtype(dtype), offset))
 
-    @intrinsic
+
+def _array_at(dtype: np.dtype[Any], offset: int | None) -> Any:
+    import numba
+    from llvmlite import ir  # type: ignore[import-untyped]
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    kind = types.Array(numba.from_dtype(dtype), 1, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = ir.IntType(64)
+        where = args[0]
+        if offset is not None:
+            slot = builder.add(where, ir.Constant(word, offset))
+            where = builder.load(builder.inttoptr(slot, word.as_pointer()))
+        array = context.make_array(kind)(context, builder)
+        context.populate_array(
+            array,
+            data=builder.inttoptr(where, array.data.type),
+            shape=[ir.Constant(word, _MANY)],
+            strides=[ir.Constant(word, dtype.itemsize)],
+            itemsize=ir.Constant(word, dtype.itemsize),
+            meminfo=None,
+        )
+        return array._getvalue()
+
     def array_at(typing: Any, address: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            word = ir.IntType(64)
-            where = args[0]
-            if offset is not None:
-                slot = builder.add(where, ir.Constant(word, offset))
-                where = builder.load(builder.inttoptr(slot, word.as_pointer()))
-            array = context.make_array(kind)(context, builder)
-            context.populate_array(
-                array,
-                data=builder.inttoptr(where, array.data.type),
-                shape=[ir.Constant(word, _MANY)],
-                strides=[ir.Constant(word, size)],
-                itemsize=ir.Constant(word, size),
-                meminfo=None,
-            )
-            return array._getvalue()
-
         return kind(types.int64), codegen
 
-    return array_at
+    return intrinsic(array_at)
 
 
 def _table(name: str, dtype: Any) -> Any:
     """Return the function that turns ``mem`` into table ``name``."""
-    return _array(dtype, 8 * layout.State._fields.index(name))
+    return array_at(dtype, 8 * layout.State._fields.index(name))
 
 
-floats_at = _array(np.float64, None)
-ints_at = _array(np.int64, None)
-bytes_at = _array(np.uint8, None)
+floats_at = array_at(np.float64)
+ints_at = array_at(np.int64)
+bytes_at = array_at(np.uint8)
 LINKS = _table("links", layout.LINK)
 NODES = _table("nodes", layout.NODE)
 FLOWS = _table("flows", layout.FLOW)

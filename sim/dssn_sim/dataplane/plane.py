@@ -2,7 +2,7 @@
 
 Calls only change the solver's tables and note that something changed; the plane solves once at
 the end of the time stamp (a SimPy event of lower priority than all others) and then sleeps until
-the next completion. numba is imported when the first plane is made, not with this module.
+the next completion.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from simpy.events import EventPriority
 
 from dssn_models.plan import NetworkPlan
+from dssn_sim.dataplane import events
 from dssn_sim.dataplane.api import DeviceCapacity, DeviceUse, LinkUse, Outcome
-from dssn_sim.dataplane.layout import MAX_ROUTE, grow_links, new_state
-from dssn_sim.dataplane.slices import UNBOUNDED_BPS, Reservations
+from dssn_sim.dataplane.batch import larger
+from dssn_sim.dataplane.compiled import bound
+from dssn_sim.dataplane.layout import MAX_ROUTE, UNBOUNDED_BPS, grow_links, new_state
+from dssn_sim.dataplane.slices import Reservations
 
 __all__ = ["Activity", "DataPlane"]
 
@@ -70,11 +73,8 @@ class DataPlane(Reservations):
         *,
         reservable: float = 1.0,
     ) -> None:
-        from dssn_sim.dataplane import batch, events  # numba arrives here
-
         self.env = env
-        self._k = events
-        self._larger = batch.larger
+        self._k = bound(events)  # compiles, if it was never done
         self._reservable = reservable
         links = 2 * len(network.links)
         self._n_links = links
@@ -93,9 +93,9 @@ class DataPlane(Reservations):
         self._n_resources = links + len(self._devices)
         now = env.now
         for i, rate in enumerate(rates):
-            events.set_capacity(self._mem, i, float(rate), float(rate), -1, now)
+            self._k.set_capacity(self._mem, i, float(rate), float(rate), -1, now)
         for i, device in enumerate(self._devices):
-            events.set_capacity(self._mem, links + i, device.cores, device.cores, -1, now)
+            self._k.set_capacity(self._mem, links + i, device.cores, device.cores, -1, now)
         self._open_links(rates, now)
         self._layers: dict[int, int] = {}
         self._acts: list[Activity | None] = [None] * len(self._state.flows)
@@ -104,7 +104,7 @@ class DataPlane(Reservations):
         self._legs_live: dict[int, int] = {}
         self._legs_peak: dict[int, int] = {}
         self._legs_top = 0
-        self._routes: dict[tuple[int, ...], np.ndarray] = {}
+        self._routes: dict[tuple[int, ...], tuple[int, Any]] = {}
         self._cores = [d.cores for d in self._devices]
         self._floors = [0.0] * len(self._devices)
         self._floored: list[dict[int, Activity]] = [{} for _ in self._devices]
@@ -201,6 +201,22 @@ class DataPlane(Reservations):
         outcome = Outcome(event.start_s, self.env.now, done, reason)
         event.succeed(outcome)
         return outcome
+
+    def pause(self, event: Activity) -> float:
+        """Stop an activity for a moment; return what is left of it (bits or core-seconds), -1 if it has ended."""
+        self._finish_due()
+        if event.slot < 0:
+            return -1.0
+        left = float(self._k.stop_flow(self._mem, event.slot, self.env.now, False))
+        self._unslot(event)
+        return left
+
+    def resume(self, event: Activity, left: float, weight: float, cap: float) -> None:
+        """Go on with a paused activity under another weight and cap."""
+        event.weight, event.cap = weight, cap
+        self._begin(event, left)
+        if event.slice_id >= 0:
+            self._soft_dirty.add(event.slice_id)
 
     # ------------------------------------------------------------------ capacities (links: see Reservations)
 
@@ -324,11 +340,8 @@ class DataPlane(Reservations):
             cuts = self._slices[act.slice_id].cuts
             if cuts:
                 route = tuple([cuts.get(x, x) for x in route])
-        array = self._routes.get(route)
-        if array is None:
-            array = np.array(route, np.int64)
-            self._routes[route] = array
         n = len(route)
+        address = self._address(route)
         live = self._legs_live.get(n, 0) + 1
         self._legs_live[n] = live
         if live > self._legs_peak.get(n, 0):
@@ -341,11 +354,12 @@ class DataPlane(Reservations):
             flows = 2 * flows if self._active > flows else flows
             while self._legs_top > legs:
                 legs *= 2
-            self._state = state = self._larger(state, flows, legs)
+            self._state = state = larger(state, flows, legs)
             self._acts.extend([None] * (flows - len(self._acts)))
         slot = self._k.start_flow(
             self._mem,
-            array,
+            address,
+            n,
             size,
             act.weight,
             act.cap,
@@ -356,6 +370,14 @@ class DataPlane(Reservations):
         act.slot = slot
         self._acts[slot] = act
         self._touch()
+
+    def _address(self, route: tuple[int, ...]) -> int:
+        """Return where the links of a route lie for compiled code."""
+        known = self._routes.get(route)
+        if known is None:
+            array = np.array(route, np.int64)
+            known = self._routes[route] = (array.ctypes.data, array)
+        return known[0]
 
     def _unslot(self, act: Activity) -> None:
         self._acts[act.slot] = None

@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import simpy
 
-from dssn_sim.dataplane.layout import State, grow_links
+from dssn_sim.dataplane.layout import UNBOUNDED_BPS, State, grow_links
 
 if TYPE_CHECKING:
+    import simpy
+
     from dssn_sim.dataplane.plane import Activity
 
-__all__ = ["UNBOUNDED_BPS", "Reservations", "Slice", "guarantees"]
-
-UNBOUNDED_BPS = 1e30  # stands for an infinite rate
+__all__ = ["Reservations", "Slice", "guarantees"]
 
 
 @dataclass(slots=True)
