@@ -3,13 +3,14 @@ import importlib
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dssn_models.dist import constant
-from dssn_models.market.billing import bill_delivery
-from dssn_models.market.metering import DoubleMeteringError, Meter, MeterBook, UsageEvent, reconcile
+from dssn_models.market.billing import Biller, bill_delivery
+from dssn_models.market.metering import KINDS, DoubleMeteringError, Meter, MeterBook, UsageEvent, reconcile
 from dssn_models.market.money import MICRO, apportion, to_micro
 from dssn_models.market.orders import Order
 from dssn_models.market.reasons import FAILED, REASONS, REFUSED
@@ -242,6 +243,16 @@ def test_sum_of_shares_is_the_bill(usage, price, shares):
     assert all(x.amount > 0 for x in bill.lines)
     assert bill_delivery(plan, order, usage) == bill
     assert bill.total >= to_micro(price)
+
+
+@SETTINGS
+@given(st.lists(usage_st, min_size=1, max_size=6), st.floats(0, 1e7))
+def test_totals_of_many_deliveries_are_those_of_their_bills(usages, price):
+    plan = a_plan()
+    order = an_order(stream=replace(STREAM, price_cny=price))
+    columns = {kind: np.array([u.get(kind, 0.0) for u in usages]) for kind in KINDS}
+    totals = Biller(plan).totals(np.full(len(usages), price + 30.0 + 10.0), columns)
+    assert list(totals) == [bill_delivery(plan, order, u).total_cny for u in usages]
 
 
 def test_plans_without_parties_or_prices():

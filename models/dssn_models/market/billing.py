@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dssn_models.market.metering import KINDS, Meter
-from dssn_models.market.money import to_cny, to_micro
+from dssn_models.market.money import MICRO, to_cny, to_micro
 from dssn_models.market.orders import Order
 from dssn_models.market.settlement import order_shares, split
 from dssn_models.market.tariffs import BillLine, Tariff, rate
@@ -58,6 +61,24 @@ class Biller:
         """Return the party of a node (the node's id if it names none)."""
         found = self._plan.node_by_id.get(node)
         return found.party if found is not None and found.party else node
+
+    def totals(
+        self, price_cny: NDArray[np.float64], usage: Mapping[str, NDArray[np.float64]]
+    ) -> NDArray[np.float64]:
+        """Return what many deliveries cost (CNY): the totals of their bills.
+
+        Parameters
+        ----------
+        price_cny : array
+            Product prices: the stream's and those of the assets.
+        usage : Mapping
+            Meter kind to quantities (SI), one each delivery.
+        """
+        total = np.rint(price_cny * MICRO)
+        for kind, price in self._tariff.prices.items():
+            if kind in usage:
+                total += np.rint(np.maximum(usage[kind], 0.0) * price.unit_cny * MICRO)
+        return np.asarray(total / MICRO)
 
     def bill(self, order: Order, usage: Mapping[str, float]) -> DeliveryBill:
         """Return the bill of a delivery.
