@@ -7,7 +7,12 @@ from hashlib import sha256
 
 from dssn_models.trust.evidence import SALT_BYTES, EvidenceLog
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "salt_of"]
+
+
+def salt_of(key: int, order: str, seq: int) -> bytes:
+    """Return the salt of an order's record: a function of the key, the order and the record's number."""
+    return sha256(f"{key}|{order}|{seq}".encode()).digest()[:SALT_BYTES]
 
 
 class Ledger:
@@ -16,8 +21,7 @@ class Ledger:
     Parameters
     ----------
     key : int
-        64 bits; the salts are a function of it, the order and the number of the record, so no order's
-        evidence shifts another's.
+        64 bits; the salts come from it, so no order's evidence shifts another's (see :func:`salt_of`).
     """
 
     def __init__(self, key: int) -> None:
@@ -25,7 +29,7 @@ class Ledger:
         self.log = EvidenceLog(self._salt)
 
     def _salt(self, order: str, seq: int) -> bytes:
-        return sha256(f"{self._key}|{order}|{seq}".encode()).digest()[:SALT_BYTES]
+        return salt_of(self._key, order, seq)
 
     def record(self, order: int, events: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """Append the events of one delivery; return (event, commitment in hex)."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from dssn_models.results import SCHEMA_VERSION, TABLES
 
-__all__ = ["Recorder", "arrow_schema"]
+__all__ = ["Recorder", "arrow_schema", "arrow_type"]
 
 _ARROW: Final[dict[str, pa.DataType]] = {
     "int64": pa.int64(),
@@ -24,6 +24,11 @@ _ARROW: Final[dict[str, pa.DataType]] = {
 
 #: Rows that are packed at a time.
 _BLOCK: Final = 2048
+
+
+def arrow_type(name: str) -> pa.DataType:
+    """Return the Arrow type of a column type of ``dssn_models.results``."""
+    return _ARROW[name]
 
 
 def arrow_schema(name: str, backend: str = "simulation") -> pa.Schema:

@@ -126,7 +126,6 @@ class Assembly:
             self.operators.of(name)
         by_id = np.argsort(np.argsort([n.id for n in plan.nodes]))
         engine_bit = {name: 1 << i for i, name in enumerate(self.engines.words)}
-        everything = (1 << len(self.engines)) - 1
         for i, node in enumerate(plan.nodes):
             tee = speedup = -1
             if node.tee is not None:
@@ -140,7 +139,8 @@ class Assembly:
                 speedup = cards.of(repr(node.accelerators))
                 if speedup == len(card_rows):
                     card_rows.append(self._speedups(node))
-            offered = sum(engine_bit.get(e, 0) for e in node.engines) if node.engines else everything
+            # 0 is all engines; the last bit keeps a list of engines that nobody asks for from being that.
+            offered = sum(engine_bit.get(e, 0) for e in node.engines) | 1 << 63 if node.engines else 0
             table[i] = (
                 node.cores, node.core_speed, node.memory_bytes, node.cache_bytes, node.price_cny_per_hour, offered,
                 sites[node.site], access.get(node.id, -1), node.sharing == "reserved", tee, forms.of(node.form),

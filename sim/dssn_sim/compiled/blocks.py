@@ -70,6 +70,8 @@ class Blocks:
         assets = list(plan.asset_by_id.values())
         index = {a.id: i for i, a in enumerate(assets)}
         self.asset_place = np.array([assembly.node_index[a.node] for a in assets], np.int32)
+        self.asset_ids = list(index)
+        self.stream_price = np.array([s.price_cny for s in plan.streams])
         self.asset_price = np.array([a.price_cny for a in assets])
         self._asset_level = np.array([a.level for a in assets], np.int64)
         self._asset_export = np.array([a.export for a in assets], bool)
@@ -277,6 +279,23 @@ class Blocks:
             confidentiality=self.assembly.engine(steps[0]).confidentiality,
         )  # fmt: skip
         return review(facts, self.rules, luck)
+
+    def clause(self, number: int, reason: str) -> str:
+        """Return the clause by which an order was refused."""
+        if reason == "compliance.review":
+            return human_verdict(self.rules, 0.0).clause
+        order = self.orders.row(number)
+        s = int(self.orders.stream_index[number])
+        plan = self.assembly.plan
+        assets = [plan.asset_by_id[a] for a in order.assets]
+        level = order.level
+        if order.stream.threshold is None:
+            level = max([level, *(a.level for a in assets)])
+        sites, index = plan.network.sites, plan.network.site_index
+        found = {sites[index[plan.node_by_id[x].site]].region for x in (order.consumer, *order.providers)}
+        bits = sum(1 << i for i, r in enumerate(self.regions) if r in found)
+        case = (level, int(all(a.export for a in assets)), int(order.alternate), bits)
+        return self.verdict(s, case, 1.0).clause
 
 
 def _code(verdict: Verdict) -> int:

@@ -117,6 +117,7 @@ class Lives:
         self.assembly = assembly
         self.consts: dict[float, int] = {}
         self.templates: list[Template] = []
+        self.role_names: list[tuple[str, str]] = []  # of role_defs: role and engine
         self._known: dict[tuple[Any, ...], int] = {}
         self._rows: dict[str, list[Any]] = {
             name: [] for name in (
@@ -364,6 +365,7 @@ class Lives:
             else:
                 nodes = tuple(a.node_index[c] for c in candidates_of(a, job.step, role))
                 first, count = self._list(nodes), len(nodes)
+            self.role_names.append((role, job.step.engine))
             reported = role in ("tee", "arbiter")
             rows["role_defs"].append((bind, arg, first, count, *needs, reported, by_name.index(role)))
         pairs: dict[tuple[int, int], None] = {}
