@@ -171,7 +171,8 @@ class Station:
         self.up = up
         if not up:
             self._down_since = now
-            for _end, _n, call in sorted(self._ends, key=lambda item: item[1]):
+            # each goes to the front, so the one that began first comes first again
+            for _end, _n, call in sorted(self._ends, key=lambda item: -item[1]):
                 call.epoch += 1
                 call.began_s = -1.0
                 self._requeue(call)

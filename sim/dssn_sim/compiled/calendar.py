@@ -30,24 +30,37 @@ def room(mem: int) -> int:
 
 
 @inner
+def _least_child(heap: Any, first: int, n: int) -> int:
+    """Return the child to come up: the least of the entries from ``first`` on (four, or up to ``n``)."""
+    if first + 4 <= n:
+        a, b, c, d = heap[first].time, heap[first + 1].time, heap[first + 2].time, heap[first + 3].time
+        e = a if a < b else b
+        f = c if c < d else d
+        t = e if e < f else f
+        # without branches, which the processor would have to guess
+        if (a == t) + (b == t) + (c == t) + (d == t) == 1:
+            return first + (b == t) + 2 * (c == t) + 3 * (d == t)
+    least = first
+    for j in range(first + 1, min(first + 4, n)):
+        t = heap[least].time
+        if heap[j].time < t or (heap[j].time == t and heap[j].seq < heap[least].seq):
+            least = j
+    return least
+
+
+@inner
 def _down(heap: Any, n: int, time: float, seq: int, what: int, who: int) -> None:
     """Let an entry sink from the top."""
     i = 0
-    while True:
-        first = 4 * i + 1
-        if first >= n:
-            break
-        least = first
-        t = heap[first].time
-        for j in range(first + 1, min(first + 4, n)):
-            u = heap[j].time
-            if u < t or (u == t and heap[j].seq < heap[least].seq):
-                least = j
-                t = u
+    first = 1
+    while first < n:
+        least = _least_child(heap, first, n)
+        t = heap[least].time
         if time < t or (time == t and seq < heap[least].seq):
             break
         heap[i] = heap[least]
         i = least
+        first = 4 * i + 1
     row = heap[i]
     row.time = time
     row.seq = seq

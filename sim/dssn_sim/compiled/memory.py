@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import types
-from numba.extending import intrinsic
+
+from dssn_sim.dataplane.memory import array_at
 
 __all__ = [
     "CALENDAR",
@@ -130,34 +128,9 @@ def addresses(tables: Sequence[Any]) -> Any:
     return np.array([table.ctypes.data for table in tables], np.int64)
 
 
-_MANY = 1 << 40  # arrays have no length here; the caller keeps within the tables
-
-
 def table_at(position: int, dtype: Any) -> Any:
-    """Return the function that turns ``mem`` into the table at a position."""
-    kind = types.Array(numba.from_dtype(np.dtype(dtype)), 1, "C")
-    size = np.dtype(dtype).itemsize
-
-    @intrinsic
-    def table(typing: Any, mem: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            word = ir.IntType(64)
-            slot = builder.add(args[0], ir.Constant(word, 8 * position))
-            where = builder.load(builder.inttoptr(slot, word.as_pointer()))
-            array = context.make_array(kind)(context, builder)
-            context.populate_array(
-                array,
-                data=builder.inttoptr(where, array.data.type),
-                shape=[ir.Constant(word, _MANY)],
-                strides=[ir.Constant(word, size)],
-                itemsize=ir.Constant(word, size),
-                meminfo=None,
-            )
-            return array._getvalue()
-
-        return kind(types.int64), codegen
-
-    return table
+    """Return the function (for compiled code) that turns ``mem`` into the table at a position."""
+    return array_at(dtype, 8 * position)
 
 
 HEAD = table_at(0, CALENDAR)
