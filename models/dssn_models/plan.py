@@ -36,6 +36,7 @@ __all__ = [
     "ServicePlan",
     "SitePlan",
     "StreamPlan",
+    "TcpPlan",
     "TeePlan",
 ]
 
@@ -97,6 +98,20 @@ class RoutingPlan:
     default_technology: str = "ip"
 
 
+@dataclass(frozen=True, slots=True)
+class TcpPlan:
+    """What the end systems' TCP is set to, and the queues before links (``network.transport`` has the rules)."""
+
+    congestion: Literal["cubic", "newreno", "bbr"] = "cubic"  # RFC 9438 (Linux's default), RFC 6582
+    segment_bytes: float = 1448.0  # 1500 - IPv4 20 - TCP 20 - time stamps 12
+    initial_window: int = 10  # segments, RFC 6928
+    streams: int = 1  # parallel connections of one transfer
+    min_rto_s: float = 0.2  # Linux; RFC 6298 asks for 1 s
+    max_window_bytes: float = 6_291_456.0  # Linux's tcp_rmem[2]
+    queue: Literal["droptail", "fqcodel"] = "droptail"
+    buffer_s: float = 0.05  # queue of a link at its rate (assumed: one round trip of a national path)
+
+
 @dataclass(frozen=True)
 class NetworkPlan:
     """Sites, links and routing rules."""
@@ -106,6 +121,7 @@ class NetworkPlan:
     routing: RoutingPlan = RoutingPlan()
     transport: Literal["fluid", "tcp"] = "fluid"
     detour_factor: float = 1.3
+    tcp: TcpPlan = TcpPlan()
 
     @cached_property
     def site_index(self) -> dict[str, int]:
@@ -377,6 +393,10 @@ class RunPlan:
     calibration: str = "reference"
     max_retries: int = 2
     retry_s: float = 30.0
+    kernel: Literal["auto", "simpy", "compiled"] = "auto"
+    detail: float | None = (
+        None  # share of orders whose phases, states, flows ... are kept; None: by their number
+    )
 
 
 @dataclass(frozen=True)
