@@ -28,6 +28,7 @@ class Channel:
     users: int = 0
     idle_since: float = 0.0
     open: bool = True
+    detailed: bool = True  # whether the order that opened it keeps its details
 
 
 class Channels:
@@ -65,6 +66,7 @@ class Channels:
                 return channel
             channel.users -= 1
         channel = Channel(key[0], key[1], suite, world.env.now, 0.0, world.env.event(), 1, 1)
+        channel.detailed = order.detailed
         channel.ready._defused = True
         self.open[key] = channel
         try:
@@ -117,6 +119,8 @@ class Channels:
 
     def _close(self, channel: Channel) -> None:
         self._drop(channel)
+        if not channel.detailed:
+            return
         self.world.rec.rows["channels"].append(
             (
                 channel.a,
@@ -144,7 +148,7 @@ class Channels:
 
     def finish(self) -> None:
         """Record what is still open: idle channels close now, channels in use are leaks (NaN)."""
-        for channel in list(self.open.values()):
+        for channel in [c for c in self.open.values() if c.detailed]:
             closed = self.world.env.now if channel.users == 0 else float("nan")
             self.world.rec.rows["channels"].append(
                 (channel.a, channel.b, channel.suite, channel.opened_s, closed, channel.uses, channel.setup_s)

@@ -47,6 +47,7 @@ class Delivery:
         self.world = world
         self.order = order
         self.index = order.index
+        self.detailed = world.detailed(order.index)
         self.cls = plan.class_by_id[order.stream.cls]
         self.consumer = plan.node_by_id[order.consumer]
         self.suite = order.stream.net.suite
@@ -83,8 +84,8 @@ class Delivery:
             if state != first or MACHINES[machine][before]:
                 check_transition(machine, before, state)
         self.states[name] = state
-        world = self.world
-        world.rec.rows["states"].append((self.index, name, state, world.env.now))
+        if self.detailed:
+            self.world.rec.rows["states"].append((self.index, name, state, self.world.env.now))
 
     def phase(self, name: str, body: Process, detail: str = "") -> Process:
         """Run one phase and record it."""
@@ -94,18 +95,11 @@ class Delivery:
         try:
             result = yield from body
         finally:
-            self.world.rec.rows["phases"].append(
-                (
-                    self.index,
-                    self.cls.id,
-                    name,
-                    start,
-                    env.now,
-                    max(0.0, self.phase_wait_s - waited),
-                    "",
-                    detail,
+            if self.detailed:
+                wait = max(0.0, self.phase_wait_s - waited)
+                self.world.rec.rows["phases"].append(
+                    (self.index, self.cls.id, name, start, env.now, wait, "", detail)
                 )
-            )
         return result
 
     def call(self, kind: str, operation: str) -> Process:
@@ -323,6 +317,8 @@ class Delivery:
         yield from self.call("dsp.supervision", "audit")
         written = world.env.now
         yield from self.call("ledger", "append")
+        if not self.detailed:
+            return
         rows = world.evidence.record(self.index, self.evidence)
         for seq, (event, digest) in enumerate(rows):
             world.rec.rows["evidence"].append((self.index, seq, event, written, world.env.now, digest))
@@ -345,13 +341,15 @@ class Delivery:
         if order.stream.exchange is not None:
             yield from self.call("exchange", "settle")
         self.bill = world.biller.bill(order, self.meters)
+        self.settled_s = world.env.now
+        if not self.detailed:
+            return
         for meter in self.bill.meters:
             world.rec.rows["meters"].append((self.index, meter.party, meter.kind, meter.quantity))
         for line in self.bill.lines:
             world.rec.rows["bills"].append(
                 (self.index, line.party, line.role, line.item, float(line.amount_cny))
             )
-        self.settled_s = world.env.now
 
     def _release(self) -> Process:
         if self.slice_rows:
@@ -373,7 +371,7 @@ class Delivery:
                 self.reason, now, deadline,
             )
         )  # fmt: skip
-        if self.control_bytes > 0:
+        if self.control_bytes > 0 and self.detailed:
             world.rec.rows["flows"].append(
                 (self.index, order.consumer, "platform", self.cls.id, "control", self.control_bytes, self.control_bytes,
                  order.arrived_s, now, math.nan, "", "control")

@@ -124,10 +124,11 @@ class Job:
             world.enclave_used[node.id] -= size
             self.delivery.tee_s += world.env.now - began
             tee = node.tee
-            world.rec.rows["enclaves"].append(
-                (self.delivery.index, node.id, tee.profile if tee else "", size, began, world.env.now, paged,
-                 self.delivery.attest_s)
-            )  # fmt: skip
+            if self.delivery.detailed:
+                world.rec.rows["enclaves"].append(
+                    (self.delivery.index, node.id, tee.profile if tee else "", size, began, world.env.now, paged,
+                     self.delivery.attest_s)
+                )  # fmt: skip
         self.enclaves.clear()
         for ident, work in self.promised:
             world.telemetry.promised(ident, -work)

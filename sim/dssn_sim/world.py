@@ -14,6 +14,7 @@ import simpy
 
 from dssn_models.crypto.suites import record_overhead
 from dssn_models.market.billing import Biller
+from dssn_models.market.orders import detail_share
 from dssn_models.network.routing import Route, Router, both_ways
 from dssn_models.nodes.allocation import Allocator
 from dssn_models.plan import NodePlan, Plan, ServicePlan
@@ -133,6 +134,7 @@ class World:
         self.in_flight_by_class = dict.fromkeys((c.id for c in plan.classes), 0)
         self.evidence = Ledger(self.key("evidence", "salt"))
         self._review_key = self.key("review")
+        self._detail_key, self._detail_share = self.key("detail"), detail_share(plan)
         self._random = {kind: PolicyRandom(plan.run.seed, replication, kind) for kind in self.policies}
         self.biller = Biller(plan)
         self.rules = RulePack.from_mapping(plan.compliance)
@@ -339,7 +341,7 @@ class World:
                 done = self.dp.cancel(event, "cancelled").done
                 wire_total += done
                 left = max(0.0, left - done / factor)
-            if wire_total > 0:
+            if wire_total > 0 and order.detailed:
                 self.rec.rows["flows"].append(
                     (order.index, source, target, order.cls.id, data, payload - left, wire_total, start, env.now, ideal,
                      bottleneck, used)
@@ -456,7 +458,7 @@ class World:
         choice: Any = type(decision).__name__
         for name in ("node", "technology", "route"):
             choice = getattr(decision, name, choice)
-        if kind != "queueing":
+        if kind != "queueing" and self.detailed(order):
             self.rec.rows["decisions"].append(
                 (self.env.now, order, kind, self.policy_name.get(kind, ""), str(choice),
                  getattr(decision, "reason", ""), candidates)
@@ -475,6 +477,10 @@ class World:
     def review_luck(self, order: int, n: int) -> float:
         """Return the n-th uniform number of an order's review: keyed by its number, so no policy shifts it."""
         return uniform_of(self._review_key, order, n)
+
+    def detailed(self, order: int) -> bool:
+        """Return whether the details of an order are recorded: by its number, so the same in every kernel."""
+        return uniform_of(self._detail_key, order, 0) < self._detail_share
 
     def regions(self, consumer: str, providers: Sequence[str]) -> tuple[str, ...]:
         """Return the regions an order's data goes to or comes from."""

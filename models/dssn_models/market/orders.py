@@ -25,6 +25,7 @@ __all__ = [
     "StreamOrders",
     "Value",
     "choice_weights",
+    "detail_share",
     "draw_orders",
     "expected_orders",
 ]
@@ -35,6 +36,8 @@ Value = float | str | bool
 
 #: Form of delivery of the alternate steps of a dual-channel stream.
 ALTERNATE_CHANNEL: Final = "api"
+#: Expected orders of a replication up to which all details are kept where the scenario does not say.
+DETAILED: Final = 200_000
 _REDRAWS: Final = 64
 
 
@@ -172,6 +175,13 @@ def _choose(probabilities: Floats, rng: np.random.Generator, n: int) -> Ints:
 def expected_orders(plan: Plan) -> dict[str, float]:
     """Return stream id to the mean number of orders within the horizon."""
     return {s.id: expected_count(s.arrivals, plan.run.horizon_s) for s in plan.streams}
+
+
+def detail_share(plan: Plan) -> float:
+    """Return the share of orders whose details (phases, states, flows, evidence ...) are kept."""
+    if plan.run.detail is not None:
+        return plan.run.detail
+    return min(1.0, DETAILED / max(1.0, sum(expected_orders(plan).values())))
 
 
 def draw_orders(plan: Plan, streams: Streams) -> Orders:

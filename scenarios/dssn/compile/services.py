@@ -139,4 +139,6 @@ def run_plan(scenario: Scenario) -> RunPlan:
         calibration=run.calibration,
         max_retries=run.max_retries,
         retry_s=run.retry,
+        kernel=run.kernel,
+        detail=None if run.detail == "auto" else run.detail,
     )
