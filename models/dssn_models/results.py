@@ -92,6 +92,7 @@ TABLES: Final[dict[str, Table]] = {
             ("link", _S, "", ""), ("direction", _S, "", "ab or ba"), ("technology", _S, "", ""), ("capacity_bps", _F, "bit/s", ""),
             ("mean_util", _F, "", "time average after warm-up"), ("peak_util", _F, "", "largest sample"), ("bytes", _F, "B", ""), ("down_s", _F, "s", ""),
             ("reserved_mean", _F, "", "time average of the reserved share"),
+            ("util_15min", _F, "", "largest mean over 15 min after the warm-up"),
         ),
         _table(
             "nodes", "totals of each node",
@@ -100,6 +101,8 @@ TABLES: Final[dict[str, Table]] = {
             ("idle_reserved_core_s", _F, "core-s", "held and not executing"), ("core_s", _F, "core-s", "executed"), ("jobs", _I, "", ""),
             ("memory_peak_bytes", _F, "B", ""), ("down_s", _F, "s", ""), ("cold_starts", _I, "", ""), ("warm_starts", _I, "", ""),
             ("queue_mean", _F, "", "jobs waiting, time average"), ("cost_cny", _F, "CNY", "node price over the run"),
+            ("busy_15min", _F, "", "cores executing, largest mean over 15 min after the warm-up"),
+            ("reserved_15min", _F, "", "cores held by jobs, likewise"),
         ),
         _table(
             "services", "totals of each control-plane station",

@@ -16,6 +16,7 @@ from dssn_models.plan import Plan
 from dssn_sim.delivery import Delivery
 from dssn_sim.errors import Failure
 from dssn_sim.faults import Faults
+from dssn_sim.peaks import Peaks, Use
 from dssn_sim.world import Process, World
 
 __all__ = ["run_world", "simulate"]
@@ -80,12 +81,14 @@ def run_world(
     Faults(world)
     env.process(_arrivals(world, orders))
     env.process(_warm_up(world))
+    none = Use(*(np.zeros(n) for n in (2 * len(plan.network.links), len(plan.nodes), len(plan.nodes))))
+    peaks = Peaks(run.warmup_s, none)
     if run.sample_s > 0:
-        env.process(_samples(world))
+        env.process(_samples(world, peaks))
     if progress is not None:
         env.process(_progress(world, progress))
     env.run(until=run.horizon_s)
-    totals = _Totals(world)
+    totals = _Totals(world, peaks.largest)
     if run.drain and world.in_flight > 0:
         world.drained = env.event()
         env.run(until=env.any_of([world.drained, env.timeout(run.drain_limit_s)]))
@@ -124,7 +127,7 @@ def _progress(world: World, progress: Progress) -> Process:
         progress((i + 1) / _PROGRESS_STEPS, world.done + world.failed)
 
 
-def _samples(world: World) -> Process:
+def _samples(world: World, peaks: Peaks) -> Process:
     """Sample counts and mean utilisation by group: the time series of the report."""
     env, rows, run = world.env, world.rec.rows["samples"], world.plan.run
     roles: dict[str, list[int]] = {}
@@ -151,6 +154,7 @@ def _samples(world: World) -> Process:
         delta = busy - last if (busy >= last).all() else busy
         change = used - link_last if (used >= link_last).all() else used
         link_last, last = used, busy
+        peaks.look(now, Use(used, busy, world.telemetry.held_core_s()))
         for role, members in roles.items():
             total = float(cores[members].sum()) * run.sample_s
             rows.append((now, "node", role, "util", float(delta[members].sum()) / total if total else 0.0))
@@ -175,7 +179,8 @@ def _stop_late(world: World) -> None:
 class _Totals:
     """Totals over [warm-up, horizon] of links, nodes and services, taken at the horizon."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, peak: Use) -> None:
+        self.peak = peak
         self.span = max(1e-12, world.env.now - world.plan.run.warmup_s)
         self.links = [(u.bytes, u.busy_s, u.reserved_s, u.peak) for u in world.dp.link_use()]
         self.devices = [(u.core_s, u.busy_s) for u in world.dp.device_use()]
@@ -200,7 +205,7 @@ class _Totals:
                 sent, busy, reserved, peak = self.links[2 * link.index + k]
                 rows.append(
                     (link.id, "ab" if k == 0 else "ba", link.technology, rate, busy / self.span, peak, sent, down,
-                     reserved / self.span)
+                     reserved / self.span, float(self.peak.links[2 * link.index + k]))
                 )  # fmt: skip
 
     def _nodes(self, world: World) -> None:
@@ -217,7 +222,8 @@ class _Totals:
                     held / (node.cores * self.span), idle, core_s, world.jobs_of(node.id),
                     float(world.telemetry.peak_memory[i]), world.node_down_s[node.id],
                     world.images.cold[node.id], world.images.warm[node.id], float(self.queue[i]) / self.span,
-                    node.price_cny_per_hour * hours,
+                    node.price_cny_per_hour * hours, float(self.peak.busy[i]) / node.cores,
+                    float(self.peak.held[i]) / node.cores,
                 )
             )  # fmt: skip
 

@@ -80,6 +80,10 @@ class Telemetry:
         self.held_integral[:] = 0.0
         self.queue_integral[:] = 0.0
 
+    def held_core_s(self) -> np.ndarray[Any, Any]:
+        """Return core-seconds held on each node up to now."""
+        return self.held_integral + self.held_cores * (self.world.env.now - self._changed)
+
     def close(self) -> None:
         """Bring the integrals up to now."""
         for i in range(len(self.cores)):

@@ -157,7 +157,8 @@ def test_any_scenario_with_a_fault_gets_the_finding(tmp_path):
 
     sc = dssn.load(
         "metro",
-        set=["run.horizon=40 min", "run.replications=2", "workload.tee.arrivals.kind=poisson", "workload.tee.arrivals.windows=null",
+        set=["run.horizon=40 min", "run.replications=2",
+             "workload.tee.arrivals.kind=poisson", "workload.tee.arrivals.windows=null",
              'faults=[{"kind": "node_down", "target": "pool", "at": "15 min", "duration": "5 min"}]'],
     )  # fmt: skip
     res = dssn.run(sc, out=tmp_path / "run", workers=1)

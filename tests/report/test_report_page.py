@@ -9,7 +9,7 @@ import pytest
 from fake_run import empty, make_plan, write_run
 
 from dssn.report import write_report
-from dssn.report.binding import find_binding
+from dssn.report.binding import find_binding, waiting
 from dssn.report.charts import cdf, cost, flowmap, phases, refusals, timeseries, utilisation
 from dssn.report.charts.base import Chart, NoChart
 from dssn.report.data import RunData
@@ -279,6 +279,35 @@ def test_binding_is_none_when_nothing_waits(data):
     found = find_binding(data)
     assert found.kind == "none"
     assert "No resource binds" in found.sentence
+
+
+@pytest.mark.req("TB-08")
+def test_a_link_that_is_full_in_its_peak_is_named_though_nothing_binds_on_average(data):
+    links = data.table("links").assign(mean_util=0.02, util_15min=0.05)
+    links.loc[(links["link"] == "access-drn3") & (links["direction"] == "ab"), "util_15min"] = 0.97
+    found = find_binding(
+        RunData(data.run, data.summary, {"links": links}, folder=data.folder, plan=data.plan)
+    )
+    assert found.kind == "none"
+    assert "Nearly full in their busiest quarter of an hour: access-drn3 ab (97 %)" in found.sentence
+
+
+def test_waiting_is_counted_by_quarter_of_an_hour(data):
+    phases = data.table("phases").copy()
+    deliveries = data.after_warmup("deliveries")
+    done = deliveries[(deliveries["state"] == "completed") & (deliveries["arrived_s"] // 900 == 5)]
+    keys = set(zip(done["replication"], done["order"], strict=True))
+    inside = np.array([k in keys for k in zip(phases["replication"], phases["order"], strict=True)])
+    phases["wait_s"] = 0.0
+    phases.loc[inside & (phases["phase"] == "coallocate"), "wait_s"] = 80.0
+    changed = RunData(data.run, data.summary, {"phases": phases}, folder=data.folder, plan=data.plan)
+    share = waiting(changed)
+    expected = 80.0 * len(done) / done["order_to_result_s"].sum()
+    assert share.loc[5.0, "node"] == pytest.approx(expected)
+    assert (share.drop(5.0)["node"] == 0).all()
+    found = find_binding(changed)
+    assert found.kind == "none"
+    assert "But from 1:15 h to 1:30 h orders lost" in found.sentence
 
 
 def test_template_is_beside_the_module():

@@ -110,7 +110,7 @@ def simulate(plan: Plan, replication: int, progress: Report | None) -> dict[str,
             "util_busy": [busy], "util_reserved": [busy], "idle_reserved_core_s": [0.0],
             "core_s": [float(service.sum())], "jobs": [m],
             "memory_peak_bytes": [1e9], "down_s": [0.0], "cold_starts": [1], "warm_starts": [m - 1],
-            "queue_mean": [0.0], "cost_cny": [1.0],
+            "queue_mean": [0.0], "cost_cny": [1.0], "busy_15min": [busy], "reserved_15min": [busy],
         }
     )  # fmt: skip
     return {"orders": orders, "deliveries": deliveries, "phases": phases, "nodes": nodes}

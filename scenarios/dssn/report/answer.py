@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["answer", "warnings"]
 
 
-#: Sentences at most, besides the verdicts and warnings of exposed data.
-_MOST = 5
+#: Sentences at most besides the first, if the verdicts leave as many; and how many findings there are room for at least.
+_MOST, _LEAST = 6, 3
 
 
 def answer(
     data: RunData, kpis: Sequence[Kpi], verdicts: Sequence[Verdict], found: Sequence[Finding] | None = None
 ) -> list[str]:
-    """Return the answer as sentences: verdicts, what the question asks for, then what else matters most.
+    """Return the answer as sentences: the verdict, what the question asks for, objectives not met, what else matters.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def answer(
     """
     found = findings(data) if found is None else found
     asked = [f for f in found if relevance(data, f) > 0]
-    first = [s for f in asked for s in f.sentences]
+    first = [s for f in asked for s in f.sentences if s]
     general = [
         Finding("times", tuple(_times(data, kpis)), ("how long", "time", "take", "settle")),
         Finding("losses", tuple(_losses(data, kpis)), ("fail", "refuse", "lost", "reject")),
@@ -49,8 +49,15 @@ def answer(
     rest = [s for f in general for s in f.sentences]
     rest += [s for f in found if f not in asked for s in f.sentences[:1]]
     rest += _phases(data)
-    chosen = [s for s in first + rest if s][:_MOST]
-    return [*_verdicts(verdicts), *chosen, *_exposure(kpis)]
+    head, *details = _verdicts(verdicts)
+    room = max(_MOST - len(details), _LEAST)
+    return [
+        head,
+        *first[:room],
+        *details,
+        *[s for s in rest if s][: max(room - len(first), 0)],
+        *_exposure(kpis),
+    ]
 
 
 def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:

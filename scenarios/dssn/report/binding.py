@@ -3,6 +3,9 @@
 Lost time per completed order is counted for three kinds of resource: control-plane services (waiting in
 their queues), nodes (waiting for co-allocation) and links (transfer time beyond that of the idle path).
 The largest binds, unless waiting as a whole is a small part of the way from order to result.
+
+A mean over a run hides its peak. So the same is counted for every quarter of an hour, and nodes and links that were
+nearly full in their busiest one are named, whatever binds over the whole run.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dssn.report.charts.utilisation import busiest
+from dssn.report.findings.base import clock
 from dssn.report.numbers import show
 
 if TYPE_CHECKING:
@@ -20,10 +24,15 @@ if TYPE_CHECKING:
 
     from dssn.report.data import RunData
 
-__all__ = ["Binding", "find_binding"]
+__all__ = ["Binding", "find_binding", "waiting"]
 
 #: Below this share of order-to-result, waiting binds nothing.
 THRESHOLD = 0.05
+#: From this use on in its busiest quarter of an hour, a node or link is nearly full.
+FULL = 0.9
+#: Orders that a quarter of an hour needs to be judged, all replications together.
+LEAST = 20
+_WINDOW_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,8 @@ def find_binding(data: RunData) -> Binding:
         share = show(sum(lost.values()) / mean if mean > 0 else 0.0, "share", 2)
         return Binding(
             "none", "", lost,
-            f"No resource binds: orders waited {share} of the time from order to result; {_highest(data)}",
+            f"No resource binds over the whole run: orders waited {share} of the time from order to result; {_highest(data)}"
+            f"{_worst_window(data)}{_nearly_full(data)}",
         )  # fmt: skip
     words = {
         "service": "control-plane services",
@@ -94,7 +104,8 @@ def find_binding(data: RunData) -> Binding:
         kind,
         names[kind],
         lost,
-        f"{text}; against {' and '.join(others)}. {_use(data, kind, names[kind])}".strip(),
+        f"{text}; against {' and '.join(others)}. {_use(data, kind, names[kind])}".strip()
+        + _nearly_full(data, names[kind]),
     )
 
 
@@ -150,7 +161,65 @@ def _use(data: RunData, kind: str, name: str) -> str:
     text = f"On average {row['id']} was busy {show(float(row['mean']), 'share')} of the time"
     if kind == "node":
         text += f" and held by jobs {show(float(row['extra']), 'share')}"
+    if np.isfinite(row["peak"]):
+        text += f", in its busiest quarter of an hour {show(float(row['peak']), 'share')}"
     return text + "."
+
+
+def _worst_window(data: RunData) -> str:
+    """Name the quarter of an hour in which orders lost most of their time waiting, if that was much."""
+    lost = waiting(data)
+    if lost.empty:
+        return ""
+    values = lost.to_numpy(float)
+    row, column = np.unravel_index(int(values.argmax()), values.shape)
+    share, start = float(values[row, column]), float(lost.index.to_numpy(float)[row])
+    if share < 2 * THRESHOLD:
+        return ""
+    what = ("free cores and memory on nodes", "bandwidth")[int(column)]
+    begin, end = clock(start * _WINDOW_S), clock((start + 1) * _WINDOW_S)
+    more = "more than all" if share > 1 else show(share, "share", 2)
+    return f" But from {begin} to {end} orders lost {more} of that time waiting for {what}."
+
+
+def waiting(data: RunData) -> pd.DataFrame:
+    """Return what the orders of each quarter of an hour lost waiting, as a share of their mean time.
+
+    Returns
+    -------
+    DataFrame
+        Index: number of the quarter; columns ``node`` and ``link``. Orders count where they arrived.
+    """
+    deliveries = data.after_warmup("deliveries")
+    done = deliveries[deliveries["state"] == "completed"]
+    keys = ["replication", "order"]
+    slots = done[[*keys, "order_to_result_s"]].assign(slot=done["arrived_s"] // _WINDOW_S)
+    phases, flows = data.table("phases"), data.table("flows")
+    held = phases[phases["phase"] == "coallocate"].groupby(keys)["wait_s"].sum().rename("node")
+    slow = (flows["end_s"] - flows["start_s"] - flows["ideal_s"]).clip(lower=0.0)
+    slow = slow.where(np.isfinite(slow), 0.0).groupby([flows[k] for k in keys]).sum().rename("link")
+    lost = slots.join(held, on=keys).join(slow, on=keys).fillna({"node": 0.0, "link": 0.0})
+    by_slot = lost.groupby("slot")
+    sums = by_slot[["node", "link", "order_to_result_s"]].sum()[by_slot.size() >= LEAST]
+    return sums[["node", "link"]].div(sums["order_to_result_s"], axis=0)
+
+
+def _nearly_full(data: RunData, but: str = "") -> str:
+    """Name the nodes and links that were nearly full in their busiest quarter of an hour."""
+    found = []
+    for table in ("nodes", "links"):
+        frame = busiest(data, table)
+        full = frame[frame["peak"] >= FULL].sort_values(["peak", "id"], ascending=[False, True])
+        rows = (
+            full[full["id"].str.rsplit(" ", n=1).str[0] != but]
+            if table == "links"
+            else full[full["id"] != but]
+        )
+        names = [f"{r['id']} ({show(float(r['peak']), 'share', 2)})" for _, r in rows.head(3).iterrows()]
+        if names:
+            more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+            found.append(", ".join(names) + more)
+    return f" Nearly full in their busiest quarter of an hour: {'; '.join(found)}." if found else ""
 
 
 def _highest(data: RunData) -> str:

@@ -13,7 +13,7 @@ from dssn.report.charts import cdf, cost, event, flowmap, phases, refusals, time
 from dssn.report.charts.base import Chart, NoChart
 from dssn.report.data import RunData
 from dssn.report.facts import assumed, run_card, simulated
-from dssn.report.findings import findings
+from dssn.report.findings import findings, relevance
 from dssn.report.numbers import headline, show, show_estimate, show_kpi, statistic, subject, title
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ def render(data: RunData, charts: Sequence[Chart | NoChart] | None = None) -> st
         headline=[_kpi_row(k) for k in headline(kpis)],
         kpis=[_kpi_row(k) for k in kpis],
         phase_rows=_phase_rows(data),
-        grids=[grid for finding in found for grid in finding.grids],
+        grids=[grid for finding in found if relevance(data, finding) for grid in finding.grids],
+        more_grids=[grid for finding in found if not relevance(data, finding) for grid in finding.grids],
         events=[k for k in drawn if k.startswith("event-")],
         more_cdfs=[k for k in drawn if k.startswith("cdf-") and k != "cdf-order-to-result"],
         losses=_loss_rows(data),

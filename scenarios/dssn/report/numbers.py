@@ -185,7 +185,7 @@ def show_estimate(value: float, low: float, high: float, unit: str) -> tuple[str
     >>> show_estimate(139.2, 115.8, 162.0, "s"), show_estimate(0.99, 0.9712, 1.0, "share")
     (('2.32 min', '1.93 – 2.70 min'), ('99.0 %', '97.1 – 100.0 %'))
     >>> show_estimate(0.0, 0.0, 0.00682, "share"), show_estimate(180.3, 157.0, 202.9, "")
-    (('0.00 %', '0.00 – 0.68 %'), ('180', '157 – 203'))
+    (('0.0 %', '0.0 – 0.7 %'), ('180', '157 – 203'))
     """
     if not all(math.isfinite(v) for v in (value, low, high)):
         return show(value, unit), span(show(low, unit), show(high, unit))
@@ -212,7 +212,7 @@ def _decimals(value: float, low: float, high: float) -> int:
     def digits(x: float, count: int) -> int:
         return count - 1 - math.floor(math.log10(abs(x))) if x else 0
 
-    wanted = digits(value, 3) if value else digits(max(abs(low), abs(high)), 2)
+    wanted = digits(value, 3) if value else digits(max(abs(low), abs(high)), 1)
     if high > low:
         wanted = max(wanted, digits(high - low, 1))
     return min(max(wanted, 0), _MOST_DECIMALS)
@@ -249,7 +249,10 @@ _BY_CLASS: Final = {"order_to_result", "slo_hit", "trade_to_settle"}
 _PARTS: Final = {
     ("util", "max", "nodes busy"),
     ("util", "max", "nodes held"),
+    ("util", "max", "nodes busy, busiest 15 min"),
+    ("util", "max", "nodes held, busiest 15 min"),
     ("util", "max", "links"),
+    ("util", "max", "links, busiest 15 min"),
     ("util", "max", "services"),
     ("raw_exposed", "sum", "privacy and tee"),
 }

@@ -18,7 +18,7 @@ from dssn_sim.stats.warmup import cut
 
 __all__ = ["Binding", "Busy", "binding"]
 
-Found = list[tuple[str, str, str, float]]
+Found = list[tuple[str, str, str, float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class Busy:
         Interval over the replications.
     group_util : float
         Mean over the group.
+    peak : float or None
+        Largest mean over 15 min, mean over the replications; None if it was not recorded.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Busy:
     high: float | None
     group_util: float
     why_no_interval: str = ""
+    peak: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +81,13 @@ class Binding:
 def binding(replications: Sequence[Mapping[str, pa.Table]], facts: RunFacts) -> Binding:
     """Return which resource binds, from the tables of each replication."""
     values: dict[tuple[str, str, str], list[float]] = {}
+    peaks: dict[tuple[str, str, str], list[float]] = {}
     wait: dict[str, float] = {}
     orders = 0
     for tables in replications:
-        for kind, group, name, util in _utilisations(tables):
+        for kind, group, name, util, peak in _utilisations(tables):
             values.setdefault((kind, group, name), []).append(util)
+            peaks.setdefault((kind, group, name), []).append(peak)
         if "phases" in tables:
             kept = cut({k: tables[k] for k in ("orders", "phases") if k in tables}, facts.warmup_s)
             rows = Rows(kept["phases"])
@@ -99,7 +104,9 @@ def binding(replications: Sequence[Mapping[str, pa.Table]], facts: RunFacts) -> 
         found = across(seen, facts.confidence)
         low = None if found.low is None else max(0.0, found.low)
         mean = float(np.mean(groups[kind, group]))
-        busiest.append(Busy(kind, name, group, found.estimate, low, found.high, mean, found.why))
+        highest = float(np.mean(peaks[kind, group, name]))
+        seen_peak = highest if math.isfinite(highest) else None
+        busiest.append(Busy(kind, name, group, found.estimate, low, found.high, mean, found.why, seen_peak))
     busiest.sort(key=lambda b: (-b.util, b.kind, b.id))
     total = math.fsum(wait.values())
     waits = tuple(
@@ -111,7 +118,7 @@ def binding(replications: Sequence[Mapping[str, pa.Table]], facts: RunFacts) -> 
 
 
 def _utilisations(tables: Mapping[str, pa.Table]) -> Found:
-    """Return (kind, group, id, utilisation) of every resource of one replication."""
+    """Return (kind, group, id, utilisation, the same in the busiest 15 min) of every resource of one replication."""
     found: Found = []
     if "nodes" in tables:
         rows = Rows(tables["nodes"])
@@ -119,14 +126,18 @@ def _utilisations(tables: Mapping[str, pa.Table]) -> Found:
         groups = [
             f"{r} {s}".strip() for r, s in zip(_strings(rows, "role"), _strings(rows, "size"), strict=True)
         ]
-        found += _named("node", groups, _strings(rows, "node"), util)
+        peak = np.fmax(_peak(rows, "busy_15min"), _peak(rows, "reserved_15min"))
+        found += _named("node", groups, _strings(rows, "node"), util, peak)
     if "links" in tables:
         rows = Rows(tables["links"])
         names = [f"{x} {d}" for x, d in zip(_strings(rows, "link"), _strings(rows, "direction"), strict=True)]
-        found += _named("link", _strings(rows, "technology"), names, rows.number("mean_util"))
+        found += _named(
+            "link", _strings(rows, "technology"), names, rows.number("mean_util"), _peak(rows, "util_15min")
+        )
     if "services" in tables:
         rows = Rows(tables["services"])
-        found += _named("service", _strings(rows, "kind"), _strings(rows, "service"), rows.number("util"))
+        util, none = rows.number("util"), np.full(len(rows), math.nan)
+        found += _named("service", _strings(rows, "kind"), _strings(rows, "service"), util, none)
     return found
 
 
@@ -134,10 +145,17 @@ def _strings(rows: Rows, name: str) -> list[str]:
     return [v or "" for v in rows.table.column(name).to_pylist()]
 
 
-def _named(kind: str, groups: list[str], names: list[str], util: NDArray[np.float64]) -> Found:
+def _peak(rows: Rows, column: str) -> NDArray[np.float64]:
+    """Return a column of peaks; NaN for runs of an older version, which lack it."""
+    return rows.number(column) if column in rows.table.column_names else np.full(len(rows), math.nan)
+
+
+def _named(
+    kind: str, groups: list[str], names: list[str], util: NDArray[np.float64], peak: NDArray[np.float64]
+) -> Found:
     return [
-        (kind, group, name, float(u))
-        for group, name, u in zip(groups, names, util, strict=True)
+        (kind, group, name, float(u), float(p))
+        for group, name, u, p in zip(groups, names, util, peak, strict=True)
         if math.isfinite(u)
     ]
 
@@ -150,7 +168,10 @@ def _text(busiest: Sequence[Busy], waits: Sequence[tuple[str, float, float]]) ->
         within = ""
         if top.low is not None and top.high is not None and top.low < top.high:
             within = f" (interval {100 * top.low:.0f} to {100 * top.high:.0f} %)"
-        parts.append(f"The busiest resource is {top.kind} {top.id}{of} at {100 * top.util:.0f} %{within}.")
+        peak = "" if top.peak is None else f", {100 * top.peak:.0f} % in its busiest 15 min"
+        parts.append(
+            f"The busiest resource is {top.kind} {top.id}{of} at {100 * top.util:.0f} %{within}{peak}."
+        )
     if waits:
         phase, share, seconds = waits[0]
         parts.append(

@@ -191,6 +191,12 @@ def _nodes(result: Measures, tables: Mapping[str, Rows]) -> None:
         return
     for part, column in (("nodes busy", "util_busy"), ("nodes held", "util_reserved")):
         _utilisation(result, part, rows.number(column))
+    for part, column in (
+        ("nodes busy, busiest 15 min", "busy_15min"),
+        ("nodes held, busiest 15 min", "reserved_15min"),
+    ):
+        if column in rows.table.column_names:  # runs of an older version do not have it
+            _utilisation(result, part, rows.number(column))
     cold, warm = float(np.nansum(rows.number("cold_starts"))), float(np.nansum(rows.number("warm_starts")))
     result.number("cold_starts", "count", cold, n=len(rows))
     if cold + warm > 0:
@@ -200,6 +206,8 @@ def _nodes(result: Measures, tables: Mapping[str, Rows]) -> None:
 def _links(result: Measures, tables: Mapping[str, Rows]) -> None:
     if len(tables["links"]):
         _utilisation(result, "links", tables["links"].number("mean_util"))
+        if "util_15min" in tables["links"].table.column_names:
+            _utilisation(result, "links, busiest 15 min", tables["links"].number("util_15min"))
 
 
 def _services(result: Measures, tables: Mapping[str, Rows]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dssn.report.charts.base import Chart, NoChart, interval_half_width, new_figure, shorten
-from dssn.report.palette import GREY, NEUTRAL, OTHER, style
+from dssn.report.palette import BAD, NEUTRAL, OTHER, style
 from dssn_models.units import format_quantity
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ __all__ = ["busiest", "draw"]
 _KEY, _TITLE = "utilisation", "What was busy"
 _TOP = 8
 _VALUE = {"links": "mean_util", "nodes": "util_busy", "services": "util"}
-_EXTRA = {"links": "peak_util", "nodes": "util_reserved", "services": ""}
+_EXTRA = {"links": "", "nodes": "util_reserved", "services": ""}
+#: The busiest quarter of an hour; runs of an older version do not have it.
+_PEAK = {"links": ("util_15min",), "nodes": ("busy_15min", "reserved_15min"), "services": ()}
 
 
 def busiest(data: RunData, table: str) -> pd.DataFrame:
@@ -30,16 +32,18 @@ def busiest(data: RunData, table: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``id label mean half_width extra``; ``extra`` is the peak (links) or the reserved share (nodes).
+        Columns ``id label mean half_width extra peak``; ``extra`` is the reserved share of nodes, ``peak`` the
+        largest mean over 15 min (nodes: cores executing or held, whichever is more).
     """
     frame = data.table(table)
     if frame.empty:
-        return pd.DataFrame(columns=["id", "label", "mean", "half_width", "extra"])
+        return pd.DataFrame(columns=["id", "label", "mean", "half_width", "extra", "peak"])
     value, extra = _VALUE[table], _EXTRA[table]
     if table == "links":
         frame = frame.assign(id=frame["link"] + " " + frame["direction"])
     else:
         frame = frame.assign(id=frame[table.removesuffix("s")])
+    peaks = [c for c in _PEAK[table] if c in frame]
     rows = []
     for ident, part in frame.groupby("id", observed=True):
         half = interval_half_width(part[value].tolist(), data.confidence)
@@ -50,6 +54,7 @@ def busiest(data: RunData, table: str) -> pd.DataFrame:
                 "mean": float(part[value].mean()),
                 "half_width": float("nan") if half is None else half,
                 "extra": float(part[extra].mean()) if extra else float("nan"),
+                "peak": float(part[peaks].max(axis=1).mean()) if peaks else float("nan"),
             }
         )
     return pd.DataFrame(rows).sort_values(["mean", "id"], ascending=[False, True]).reset_index(drop=True)
@@ -79,7 +84,7 @@ def draw(data: RunData) -> Chart | NoChart:
     n = len(data.replications)
     caption = (
         "Time averages after the warm-up. Nodes: cores executing (blue) and cores held by jobs (grey). "
-        "Links: average (blue) and largest sample (grey tick). "
+        "Tick: busiest quarter of an hour (of nodes executing or held, whichever is more), mean over the replications. "
     )
     caption += (
         f"Whiskers: {format_quantity(data.confidence, 'share')} interval over {n} replications."
@@ -105,8 +110,7 @@ def _bars(axes: Axes, frame: pd.DataFrame, name: str, total: int) -> None:
         axes.barh(y, frame["mean"], color=NEUTRAL, height=0.45)
     else:
         axes.barh(y, frame["mean"], color=NEUTRAL, height=0.6)
-        if name == "links":
-            axes.plot(frame["extra"], y, "|", color=GREY, ms=8, mew=2)
+    axes.plot(frame["peak"], y, "|", color=BAD, ms=9, mew=2)
     half = frame["half_width"].to_numpy(float)
     if np.isfinite(half).any():
         axes.errorbar(
@@ -115,7 +119,7 @@ def _bars(axes: Axes, frame: pd.DataFrame, name: str, total: int) -> None:
     axes.set_yticks(y, [shorten(str(label), 34) for label in frame["label"]], fontsize=8)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
-    top = float(np.nanmax([frame["mean"].max(), frame["extra"].max()]))
+    top = float(np.nanmax([frame[c].max() for c in ("mean", "extra", "peak")]))
     limit = 1.0 if top > 0.5 else max(top * 1.15, 0.001)
     axes.set_xlim(0, limit)
     axes.xaxis.set_major_formatter(_percent)

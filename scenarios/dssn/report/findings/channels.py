@@ -265,7 +265,7 @@ def _allowed(table: Sequence[Threshold], objectives: Sequence[ObjectivePlan]) ->
         for names, what in (
             (named("kept"), "would keep them"),
             (named("missed"), "could not"),
-            (named("open"), "left to a run of its own"),
+            (named("open"), "cannot be told without a run"),
         )
         if names
     ]

@@ -49,7 +49,7 @@ def shared_nodes(data: RunData) -> pd.DataFrame:
         return pd.DataFrame()
     sites = {s.id: s for s in plan.network.sites}
     use = nodes[["util_busy", "util_reserved"]].max(axis=1)
-    peak = nodes[["peak_busy", "peak_reserved"]].max(axis=1) if "peak_busy" in nodes else use
+    peak = nodes[["busy_15min", "reserved_15min"]].max(axis=1) if "busy_15min" in nodes else use
     return nodes.assign(
         kind=[sites[s].kind.replace("_", " ") if s in sites else "" for s in nodes["site"]],
         region=[sites[s].region if s in sites else "" for s in nodes["site"]],
