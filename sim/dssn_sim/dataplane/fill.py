@@ -32,6 +32,8 @@ from dssn_sim.dataplane.memory import (
 __all__ = ["EPS", "ROUNDING", "enlist", "fill", "join", "start_fill"]
 
 EPS = 1e-12  # relative tolerance of levels and sums; changes below it are not applied at all
+FELT = 1e-12  # relative change of a full link that makes its group join at once
+DIGITS = 0.1  # a rest below this part of the sum it was taken from is added up anew
 ROUNDING = 2e-15  # relative error allowed to a sum over the flows of a link
 
 
@@ -256,6 +258,7 @@ def _free_capped(mem: int, f: int, m: int, now: float) -> bool:
                 node.num += flow.w
                 node.cnt += 1
                 if x != m:
+                    node.foreign += 1
                     _rekey(mem, x)
     return broken
 
@@ -285,6 +288,7 @@ def _free_group(mem: int, g: int, now: float) -> float:
                 node.resid += w * lam
                 node.num += w
                 node.cnt += pair.cnt
+                node.foreign += pair.cnt
                 _rekey(mem, x)
         p = pair.ln
     _weigh(mem, g)
@@ -294,8 +298,12 @@ def _free_group(mem: int, g: int, now: float) -> float:
 
 
 @inner
-def _fix_node(mem: int, m: int, lv: float, now: float) -> None:
-    """Node ``m`` is full at level ``lv``: all free flows on it become its group."""
+def _fix_node(mem: int, m: int, lv: float, now: float) -> float:
+    """Node ``m`` is full at level ``lv``: all free flows on it become its group.
+
+    Groups whose links feel the change join at once, so that one pass is enough most of the time. Returns
+    the level to go back to (inf: none).
+    """
     misc = MISC(mem)[0]
     nodes, flows, legs, pairs, fheap = NODES(mem), FLOWS(mem), LEGS(mem), PAIRS(mem), FHEAP(mem)
     fkey, fpos = FKEY(mem), FPOS(mem)
@@ -317,22 +325,39 @@ def _fix_node(mem: int, m: int, lv: float, now: float) -> None:
                 left = take(mem, f)
                 put(mem, f, m, left)
                 misc.moved += 1
+                nodes[g].foreign += 1  # on its old bottleneck, if it crosses it still to be fixed
                 for leg in range(flows[f].r0, flows[f].r0 + flows[f].rn):
                     mark(mem, legs[leg].node)
         p = after
     node.nlam = lv
     node.popped = 1
     misc.nf = bh_remove(fheap, fkey, fpos, misc.nf, m)
+    floor = inf
+    change = lv - node.lam
     p = node.llist
     while p >= 0:
         pair = pairs[p]
         x = nodes[pair.m]
-        if x.ing == stamp and x.popped == 0:
-            w = pair.w + pair.wc
-            x.resid -= w * lv
-            x.num -= w
-            x.cnt -= pair.cnt
+        w = pair.w + pair.wc
+        if x.ing == stamp:
+            if x.popped == 0:
+                x.resid -= w * lv
+                x.num -= w
+                x.cnt -= pair.cnt
+                x.foreign -= pair.cnt
+        elif change != 0.0 and x.gsize > 0:
+            if x.early != misc.fills:
+                x.early = misc.fills
+                x.drift = 0.0
+            x.drift += w * change
+            if abs((x.sum - x.cap) + x.drift) > FELT * x.cap:
+                floor = min(floor, _free_group(mem, pair.m, now))
+                if x.cnt > 0:
+                    level = _level(mem, pair.m)
+                    if level < lv * (1.0 - EPS):
+                        floor = min(floor, level)
         p = pair.ln
+    return floor
 
 
 @inner
@@ -354,17 +379,14 @@ def fill(mem: int, now: float) -> float:
                 _relieve(mem, m, now)
                 return 0.0
             continue
-        if node.resid < 1e-3 * node.cap or node.num < 1e-3 * node.num0:
-            _weigh(mem, m)  # digits were lost by subtraction
+        if node.resid < DIGITS * node.cap or node.num < DIGITS * node.num0:
+            _weigh(mem, m)  # subtraction costs digits
             if node.cnt <= 0:
                 continue
         key = _key(mem, m)
         if key > fkey[m] * (1.0 + 1e-14):  # levels only rise while others are fixed
             fkey[m] = key
             bh_fix(fheap, fkey, fpos, misc.nf, m)
-            continue
-        _weigh(mem, m)
-        if node.cnt <= 0:
             continue
         lv = _level(mem, m)
         k = node.kroot
@@ -396,5 +418,7 @@ def fill(mem: int, now: float) -> float:
             return floor
         if grew:
             continue
-        _fix_node(mem, m, lv, now)
+        floor = _fix_node(mem, m, lv, now)
+        if floor < inf:
+            return floor
     return inf

@@ -46,8 +46,10 @@ NODE = np.dtype(
     [
         ("cap", "f8"),  # rate left by higher priorities
         ("sum", "f8"),  # rate of all flows on it
-        ("delta", "f8"),  # fill: its change by groups that move
-        ("high", "f8"),  # fill: highest level of a group that moves and crosses it
+        ("drift", "f8"),  # fill: its change so far, while it is not filled itself
+        ("early", "i8"),  # the fill that this belongs to
+        ("delta", "f8"),  # check: its change by groups that move
+        ("high", "f8"),  # check: highest level of a group that moves and crosses it
         ("lam", "f8"),  # level of the group: rate per unit of weight
         ("nlam", "f8"),  # level found in the running fill
         (
