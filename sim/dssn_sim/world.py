@@ -34,6 +34,7 @@ from dssn_sim.images import Images
 from dssn_sim.ledger import Ledger
 from dssn_sim.netorder import Offers
 from dssn_sim.recorder import Recorder
+from dssn_sim.routes import byte_price, ideal
 from dssn_sim.station import Served, Station
 from dssn_sim.telemetry import Telemetry
 
@@ -52,8 +53,6 @@ _PACK_EVERY = 64
 #: maximum reservable bandwidth). With all of it reserved, an engine image could never reach a node that
 #: holds the slices, and the holders would wait for each other for ever.
 RESERVABLE = 0.9
-
-_SECONDS_PER_MONTH = 30 * 86400.0
 
 
 class _Desk(NamedTuple):
@@ -305,7 +304,7 @@ class World:
         if payload <= 0 or source == target:
             return 0.0
         env, start, left, wire_total = self.env, self.env.now, payload, 0.0
-        ideal, waited, bottleneck, used, price = 0.0, 0.0, "", "", 0.0
+        ideal_s, waited, bottleneck, used, price = 0.0, 0.0, "", "", 0.0
         patience = max(self.plan.run.retry_s * self.plan.run.max_retries, NO_ROUTE_PATIENCE_S)
         event: Any = None
         factor = 1.0
@@ -319,9 +318,9 @@ class World:
                     waited += self.plan.run.retry_s
                     continue
                 factor = route.overhead * record_overhead(suite)
-                price = self._byte_price(route)
-                if not ideal:
-                    ideal, bottleneck, used = self._ideal(route, payload * factor)
+                price = byte_price(route)
+                if not ideal_s:
+                    ideal_s, bottleneck, used = ideal(self.plan.network.links, route, payload * factor)
                 event = self.dp.transfer(
                     route.links,
                     left * factor,
@@ -343,27 +342,11 @@ class World:
                 left = max(0.0, left - done / factor)
             if wire_total > 0 and order.detailed:
                 self.rec.rows["flows"].append(
-                    (order.index, source, target, order.cls.id, data, payload - left, wire_total, start, env.now, ideal,
+                    (order.index, source, target, order.cls.id, data, payload - left, wire_total, start, env.now, ideal_s,
                      bottleneck, used)
                 )  # fmt: skip
             order.moved(source, data, payload - left, wire_total, wire_total * price)
         return wire_total
-
-    def _ideal(self, route: Route, wire: float) -> tuple[float, str, str]:
-        links = self.plan.network.links
-        narrow, name = math.inf, ""
-        for resource in route.links:
-            link = links[resource // 2]
-            rate = link.rate_ab_bps if resource % 2 == 0 else link.rate_ba_bps
-            if rate < narrow:
-                narrow, name = rate, link.id
-        time = wire * 8 / narrow + route.delay_s if route.links else 0.0
-        return time, name, "+".join(route.technologies)
-
-    @staticmethod
-    def _byte_price(route: Route) -> float:
-        """CNY per wire byte: the monthly price of 1 Mbit/s spread over a half-used month."""
-        return route.price / (1e6 / 8 * _SECONDS_PER_MONTH * 0.5)
 
     # ------------------------------------------------------------ nodes
 

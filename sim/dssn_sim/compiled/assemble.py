@@ -18,13 +18,14 @@ from dssn_models.crypto.suites import bulk_core_s, handshake, record_overhead
 from dssn_models.dist import Dist
 from dssn_models.engines.base import BaseEngine
 from dssn_models.engines.registry import REGISTRY
-from dssn_models.network.routing import Route, Router
+from dssn_models.network.routing import Router
 from dssn_models.nodes.admission import WEIGHTS
 from dssn_models.plan import JobStepPlan, NodePlan, Plan, ServicePlan
 from dssn_models.rng import key_of
 from dssn_sim.compiled.draws import kind_of
 from dssn_sim.compiled.layout import PLAN, State
 from dssn_sim.compiled.memory import LEVEL, STATION
+from dssn_sim.routes import narrowest
 
 __all__ = ["OPERATIONS", "Assembly", "Codes"]
 
@@ -96,8 +97,6 @@ class Assembly:
         self.class_index = {c.id: i for i, c in enumerate(plan.classes)}
         self.layers = sorted({c.priority for c in plan.classes})
         self.path_words: list[str] = []
-        self._paths: list[NDArray[Any]] = []
-        self._path_links: list[int] = []
         self._classes()
         self._places()
         self._engines()
@@ -201,26 +200,26 @@ class Assembly:
         name = self.technologies.words[technology] or None
         start = (technology * n + source) * n
         path_of = self.state.path_of
+        paths = rows("paths", n)
+        links: list[int] = []
+        first, steps = len(self.path_words), len(self.state.path_links) if self.path_words else 0
+        found = 0
         for target in range(n):
             route = self.router.route(sites[source].id, sites[target].id, name)
-            path_of[start + target] = -2 if route is None else self._add_path(route)
-        self.state.put("paths", np.array(self._paths, PLAN["paths"]))
-        self.state.put("path_links", np.array(self._path_links, np.int32))
-
-    def _add_path(self, route: Route) -> int:
-        links, narrow, name = self.plan.network.links, math.inf, -1
-        for resource in route.links:
-            link = links[resource // 2]
-            rate = link.rate_ab_bps if resource % 2 == 0 else link.rate_ba_bps
-            if rate < narrow:
-                narrow, name = rate, resource
-        first = len(self._path_links)
-        self._path_links.extend(route.links)
-        self._paths.append(
-            (route.delay_s, route.overhead, route.price, narrow, first, len(route.links), name)  # type: ignore[arg-type]
-        )
-        self.path_words.append("+".join(route.technologies))
-        return len(self._paths) - 1
+            if route is None:
+                path_of[start + target] = -2
+                continue
+            path_of[start + target] = first + found
+            narrow, where = narrowest(self.plan.network.links, route)
+            paths[found] = (
+                route.delay_s, route.overhead, route.price, narrow, steps + len(links), len(route.links), where,
+            )  # fmt: skip
+            links.extend(route.links)
+            self.path_words.append("+".join(route.technologies))
+            found += 1
+        state = self.state
+        state.put("paths", np.concatenate([state.paths[:first], paths[:found]]))
+        state.put("path_links", np.concatenate([state.path_links[:steps], np.array(links, np.int32)]))
 
     def fill_rtt(self, source: int) -> None:
         """Find the round-trip times of the control paths from a site to all others."""
