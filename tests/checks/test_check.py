@@ -190,3 +190,78 @@ def test_shorten_never_shows_a_huge_number_or_python_words():
     assert len(shorten(10**5000)) < 60
     assert shorten([True, None]) == "a list of 2"
     assert shorten("y" * 100, 20) == "'" + "y" * 16 + "...'"
+
+
+def test_every_bad_span_of_a_written_topology_is_told_with_the_nearest_name():
+    text = (
+        "import: metro\n"
+        "network:\n"
+        "  topology:\n"
+        "    kind: explicit\n"
+        "    sites: [{id: site1}, {id: site2}, {id: site3}, {id: site4}, {id: site5}]\n"
+        "    edges:\n"
+        "      - {a: site1, b: siet2, length: 1 km}\n"
+        "      - {a: site1, b: site1, length: 1 km}\n"
+        "      - {a: site9x, b: site2, length: 1 km}\n"
+        "      - {a: site3, b: site4, length: 1 m}\n"
+        "      - {a: site4, b: site5, length: 10}\n"
+    )
+    problems = check_text(text)
+    assert [(p.code, p.path, p.hint) for p in problems if p.path.startswith("network")] == [
+        ("E301", "network.topology.edges.0.b", "site2"),
+        ("E304", "network.topology.edges.1", ""),
+        ("E301", "network.topology.edges.2.a", "site5"),
+        ("E204", "network.topology.edges.4.length", "10 km"),
+    ]
+    assert [p.code for p in problems if not p.path.startswith("network")] == []
+
+
+def test_an_unknown_name_waits_while_a_name_given_twice_may_be_the_one():
+    text = "import: metro\nnodes: [{generate: {prefix: dsn, role: dsn, count: 1}}]\nassets: [{id: x, node: dsn9, rows: 5}]\n"
+    assert found(text.replace("prefix: dsn", "prefix: more")) == [("E301", "assets.x.node")]
+    twice = (
+        "import: metro\nnodes: [{id: dsn1, role: drn, site: site1}]\nassets: [{id: x, node: dsn9, rows: 5}]\n"
+    )
+    assert found(twice) == [("E303", "nodes.dsn1.id")]
+
+
+def test_the_path_of_a_fault_counts_the_faults_of_the_file():
+    text = (
+        "import: metro\n"
+        "faults:\n"
+        "  - {kind: node_down, at: 1 min, duration: 1 min}\n"  # no target, and none can be guessed
+        "  - {kind: node_down, target: hospitl, at: 1 min, duration: 1 min}\n"
+        "  - {kind: link_down, between: [site1, site3], at: 1 min, duration: 1 min}\n"
+    )
+    problems = check_text(text)
+    assert [(p.code, p.path, p.hint) for p in problems] == [
+        ("E209", "faults.0", ""),
+        ("E301", "faults.1.target", "hospital"),
+        ("E302", "faults.2", ""),
+    ]
+    assert problems[2].found == "link_down hits nothing: there is no link between site1 and site3"
+    assert problems[2].allowed == "site1 is linked to site2, site5; site3 is linked to site2, site4"
+
+
+def test_all_columns_that_a_trace_lacks_are_told(tmp_path):
+    (tmp_path / "t.csv").write_text("time,rows\n1,5\n")
+    text = (
+        "import: metro\n"
+        f"workload: [{{id: api, arrivals: {{kind: trace, file: {tmp_path}/t.csv, time: tiem, where: {{kind: a}},"
+        " sizes: {rows: rwos}}}]\n"
+    )
+    assert [(p.code, p.path, p.hint) for p in check_text(text)] == [
+        ("E311", "workload.api.arrivals.time", "time"),
+        ("E311", "workload.api.arrivals.where.kind", ""),
+        ("E311", "workload.api.arrivals.sizes.rows", "rows"),
+    ]
+
+
+def test_a_misspelt_key_is_told_once():
+    text = "import: metro\nrun: {horizon: null, horizen: 1 h}\n"
+    assert found(text) == [("E201", "run.horizen")]
+
+
+def test_faults_of_an_override_show_beside_those_of_the_file():
+    text = "import: metro\nrun: {sed: 3}\noverrides: {night: {run: {sample: 3}}}\n"
+    assert found(text) == [("E201", "run.sed"), ("E204", "run.sample")]

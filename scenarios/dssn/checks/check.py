@@ -29,6 +29,8 @@ __all__ = ["check", "check_text"]
 RAISE_SWITCH: Final = "DSSN_RAISE"
 #: Named overrides that are tried one by one.
 _MAX_VARIANTS: Final = 20
+#: With more problems than this, overrides are left for later.
+_FEW: Final = 50
 
 
 def check(
@@ -79,11 +81,12 @@ def _check(
     document: Document, path: Path | None, overrides: Sequence[str], sets: Sequence[str]
 ) -> list[Problem]:
     found = _variant(document, path, overrides, sets)
+    told = {(p.code, p.path) for p in found}
     others = [name for name in document.overrides if name not in overrides][:_MAX_VARIANTS]
-    if document.root is not None and not any(not p.is_warning for p in found):
+    if document.root is not None and len(found) < _FEW:
         for name in others:
-            tried = _variant(document, path, [*overrides, name], sets, asked=False)
-            found += [p for p in tried if not p.is_warning]
+            tried = _variant(document, path, [name], sets, asked=False)
+            found += [p for p in tried if not p.is_warning and (p.code, p.path) not in told]
     return limited(sort_problems(found, document.name), document.name)
 
 

@@ -8,6 +8,7 @@ from dssn.compile.codes import Loc, RawProblem
 from dssn.compile.judge import ANY, NAME
 from dssn.compile.needs import (
     SITES,
+    among_chosen,
     asset_names,
     assets_chosen,
     node_names,
@@ -118,7 +119,9 @@ def _consumers(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
     if wrong:
         count = "1 consumer is" if len(wrong) == 1 else f"{len(wrong)} consumers are"
         what = f"{count} no DRN, first '{wrong[0].id}' of role {wrong[0].role}"
-        roles = of_nodes(world, [n.id for n in wrong], ["role"])
+        names_of = [n.id for n in wrong]
+        needs = among_chosen(world, where, spec.consumers, names_of)
+        roles = of_nodes(world, names_of, ["role"])
         yield RawProblem("E307", where, what, "nodes of role drn", "", (*needs, *roles))
     for name in spec.consumers.weights:
         if name not in world.node_by_id:
@@ -159,19 +162,17 @@ def _assets(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
 
 def parties_of(world: World, spec: Stream, loc: Loc, *, consumers: bool, assets: bool) -> tuple[Loc, ...]:
     """Return what the parties of a stream at ``loc`` depend on: its consumers, its assets, or both."""
-    needs: list[Loc] = [
-        (*loc, "per"),
-        *SITES,
-        *of_entry("nodes", "site"),
-        ("nodes", ANY, "generate", "sites"),
-    ]
+    needs: list[Loc] = [(*loc, "per")]
     if spec.per is not None:
+        needs += [*of_entry("nodes", "site"), ("nodes", ANY, "generate", "sites")]
         needs += places(spec.per) if spec.per != "sector" else of_entry("assets", "sector")
     if consumers or spec.per is not None:
         needs += nodes_chosen(world.scenario, (*loc, "consumers"), spec.consumers, "drn")
     if assets or spec.per is not None:
         needs += assets_chosen(world.scenario, (*loc, "assets"), spec.assets)
-        needs += [*of_entry("assets", "node"), ("assets", ANY, "generate", "nodes")]
+        chosen = choose_assets(world.assets, world.node_by_id, world.site_by_id, spec.assets)
+        entries = dict.fromkeys(world.where_asset[a.id] for a in chosen)
+        needs += [(*entry, key) for entry in entries for key in ("node", "nodes")]
     return tuple(dict.fromkeys(needs))
 
 

@@ -8,12 +8,12 @@ from typing import Final, cast
 from dssn.compile.choices import named_nodes, parties_of
 from dssn.compile.codes import Loc, RawProblem
 from dssn.compile.judge import ANY
-from dssn.compile.needs import SITES, nodes_chosen, of_entry, of_nodes
+from dssn.compile.needs import groups_of_role, nodes_chosen, of_entry, of_nodes
 from dssn.compile.streams import MAX_ORDERS, Share, candidates, groups, helper_roles
 from dssn.compile.world import World
 from dssn.problems import nearest
 from dssn.schema.jobs import Job
-from dssn.schema.nodes import ROLES, GeneratedNodes
+from dssn.schema.nodes import ROLES
 from dssn.schema.selectors import NodeSelector
 from dssn.schema.workload import Stream, Trace
 from dssn_models.dist import Dist
@@ -125,12 +125,10 @@ def _helpers_need(world: World, job: Job, loc: Loc) -> tuple[Loc, ...]:
     own: tuple[Loc, ...] = ((*loc, "engine"), (*loc, "place"))
     if job.place is not None:
         return (*own, *nodes_chosen(world.scenario, (*loc, "place"), job.place))
-    groups_of = (("nodes", ANY, "generate", "sites"), *SITES) if _has_groups(world) else ()
-    return (*own, *of_entry("nodes", "role"), *of_entry("nodes", "tee"), *groups_of)
-
-
-def _has_groups(world: World) -> bool:
-    return any(isinstance(entry, GeneratedNodes) for entry in world.scenario.nodes)
+    return (
+        *own, *of_entry("nodes", "role"), *of_entry("nodes", "tee"),
+        *groups_of_role(world.scenario, ("pool", "relay", "tee_pool")),
+    )  # fmt: skip
 
 
 def typical_cost(job: Job, spec: Stream) -> JobCost:

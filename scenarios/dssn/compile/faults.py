@@ -58,8 +58,10 @@ _LINKS: Final = (
     *of_entry("nodes", "access"),
     *of_entry("nodes", "site"),
     *of_entry("nodes", "id"),
-    ("nodes", ANY, "generate"),
+    *(("nodes", ANY, "generate", key) for key in ("prefix", "count", "per_site", "sites")),
 )
+#: What says which technologies links have.
+_TECHNOLOGIES: Final = (("network", "planes", ANY, NAME), ("network", "access"), *of_entry("nodes", "access"))
 
 
 def _needs(world: World, spec: Fault, names: Iterable[str]) -> tuple[Loc, ...]:
@@ -96,9 +98,11 @@ def _unknown_parts(
             near = nearest(name, world.site_by_id) or nearest(name, ends)
             needs = (*SITES, *node_names(world.scenario, [name]))
             yield unknown((*loc, "between"), name, "site", world.site_by_id, needs)._replace(hint=near)
-    planes = list(dict.fromkeys(link.technology for link in network.links))
-    if spec.technology is not None and spec.technology not in planes:
-        yield unknown((*loc, "technology"), spec.technology, "link of technology", planes, _LINKS)
+    lines = (a.technology for p in world.placed for a in p.access)
+    technologies = list(dict.fromkeys([*world.scenario.network.planes, *lines]))
+    if spec.technology is not None and spec.technology not in technologies:
+        where: Loc = (*loc, "technology")
+        yield unknown(where, spec.technology, "link of technology", technologies, _TECHNOLOGIES)
     if spec.srlg is not None:
         groups = list(dict.fromkeys(link.srlg for link in network.links if link.srlg))
         if spec.srlg not in groups:

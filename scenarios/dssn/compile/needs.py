@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from dssn.compile.codes import Loc, RawProblem
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SITES",
+    "among_chosen",
     "asset_names",
     "assets_chosen",
+    "groups_of_role",
     "listed",
     "node_names",
     "nodes_chosen",
@@ -103,20 +105,47 @@ def node_names(scenario: Scenario, names: Iterable[str] = ()) -> Needs:
 
 def nodes_chosen(scenario: Scenario, loc: Loc, chosen: NodeSelector, role: str | None = None) -> Needs:
     """Return what a choice of nodes at ``loc`` depends on; ``role`` is the one taken where none is named."""
+    needs = [place for key in _node_keys(chosen, role) for place in of_entry("nodes", key)]
+    if chosen.ids is not None or chosen.prefix is not None:
+        needs += node_names(scenario, chosen.ids or ())
+    if chosen.ids is None:
+        roles = chosen.role or ((role,) if role is not None else None)
+        needs += groups_of_role(scenario, roles)
+    return (*_own(loc, chosen), *_maps(chosen), *dict.fromkeys(needs))
+
+
+def groups_of_role(scenario: Scenario, roles: Sequence[str] | None) -> Needs:
+    """Return what the generated nodes of some roles (or of any) depend on to be there at all."""
+    found = [
+        ("nodes", i, "generate", "sites")
+        for i, entry in enumerate(scenario.nodes)
+        if isinstance(entry, GeneratedNodes) and (roles is None or entry.generate.role in roles)
+    ]
+    return (*found, *SITES) if found else ()
+
+
+def among_chosen(
+    world: World, loc: Loc, chosen: NodeSelector, names: Iterable[str], role: str | None = None
+) -> Needs:
+    """Return what it depends on that certain nodes are among the chosen ones, whoever else is."""
+    names = list(names)
+    keys = [*_node_keys(chosen, role), "sites", "id", "prefix"]
+    return (*_own(loc, chosen), *_maps(chosen), *of_nodes(world, names, keys))
+
+
+def _node_keys(chosen: NodeSelector, role: str | None) -> list[str]:
+    """Return the keys of nodes that a selector looks at."""
     keys = [key for key in _NODE_KEYS if getattr(chosen, key) is not None]
     keys += ["role"] if role is not None and chosen.role is None and chosen.ids is None else []
     keys += ["labels"] if chosen.label else []
     if chosen.party is not None:  # a node without a party has its own, or the platform's
         keys += ["role", "id", "prefix"]
-    maps = [key for key in ("province", "region") if getattr(chosen, key) is not None]
-    keys += ["site"] if maps else []
-    needs = [place for key in keys for place in of_entry("nodes", key)]
-    needs += [place for key in maps for place in places(key)]
-    if chosen.ids is not None or chosen.prefix is not None:
-        needs += node_names(scenario, chosen.ids or ())
-    if chosen.ids is None and any(isinstance(e, GeneratedNodes) for e in scenario.nodes):
-        needs += [("nodes", ANY, "generate", "sites"), *SITES]
-    return (*_own(loc, chosen), *dict.fromkeys(needs))
+    return keys + (["site"] if _maps(chosen) else [])
+
+
+def _maps(chosen: NodeSelector) -> Needs:
+    keys = [key for key in ("province", "region") if getattr(chosen, key) is not None]
+    return tuple(place for key in keys for place in places(key))
 
 
 def _own(loc: Loc, chosen: NodeSelector | AssetChoice) -> Needs:

@@ -13,7 +13,7 @@ from dssn.compile.choices import check_streams, named_nodes, named_sites, partie
 from dssn.compile.codes import Loc, RawProblem
 from dssn.compile.demand import check_helpers, check_orders, check_room, check_trace_columns
 from dssn.compile.judge import ANY, NAME, Taint, judge
-from dssn.compile.needs import SITES, node_names, nodes_chosen, of_entry, of_nodes, places, unknown
+from dssn.compile.needs import SITES, among_chosen, node_names, of_entry, of_nodes, places, unknown
 from dssn.compile.services import NEEDED
 from dssn.compile.streams import groups
 from dssn.compile.world import World
@@ -124,16 +124,17 @@ def check_paths(world: World) -> Iterator[RawProblem]:
     if len(set(part.values())) < 2:
         return
     for i, spec in enumerate(world.scenario.workload):
+        loc: Loc = ("workload", i)
         for share in groups(world, spec):
-            found = [n.site for n in share.consumers]
-            found += [world.node_by_id[a.node].site for a in share.assets]
-            if len({part[p] for p in found if p in part}) > 1:
-                loc: Loc = ("workload", i)
+            chosen = {n.id: n for n in share.consumers}
+            chosen |= {a.node: world.node_by_id[a.node] for a in share.assets}
+            by_part = {part[n.site]: n.id for n in chosen.values() if n.site in part}
+            if len(by_part) > 1:
                 what = "consumers and providers lie in parts that no link joins"
                 needs = (
-                    ("network", "topology", "edges"),
+                    ("network", "topology", "edges"), *SITES, *of_nodes(world, by_part.values(), ("site", "sites")),
                     *parties_of(world, spec, loc, consumers=True, assets=True),
-                )
+                )  # fmt: skip
                 yield RawProblem("E305", loc, what, "parties in one part", "", needs)
                 break
 
@@ -219,7 +220,7 @@ def _only_dsn(world: World, loc: Loc, group: AssetGroup) -> Iterator[RawProblem]
     wrong = sorted(n for n in made if world.node_by_id[n].role != "dsn")
     if wrong:
         what = f"{len(wrong)} chosen nodes of {group.prefix} are no DSN, first '{wrong[0]}'"
-        needs = (*nodes_chosen(world.scenario, loc, group.nodes), *of_nodes(world, wrong, ["role"]))
+        needs = (*among_chosen(world, loc, group.nodes, wrong), *of_nodes(world, wrong, ["role"]))
         yield RawProblem("E307", loc, what, "nodes of role dsn", "", needs)
 
 

@@ -47,10 +47,7 @@ def groups(world: World, spec: Stream) -> list[Share]:
     if spec.consumers.role is None and spec.consumers.ids is None:
         consumers = [n for n in consumers if n.role == "drn"]
     assets = choose_assets(world.assets, world.node_by_id, world.site_by_id, spec.assets)
-    consumers = [n for n in consumers if n.site in world.site_by_id]
-    assets = [
-        a for a in assets if a.node in world.node_by_id and world.node_by_id[a.node].site in world.site_by_id
-    ]
+    assets = [a for a in assets if a.node in world.node_by_id]
     if spec.per is None:
         return [Share("", consumers, assets)]
     by_consumer: dict[str, list[NodePlan]] = {}
@@ -69,6 +66,13 @@ def groups(world: World, spec: Stream) -> list[Share]:
     sizes = [float(len(a)) if spec.per == "sector" else _weight(world, spec, n) for _, n, a in found]
     total = sum(sizes) or 1.0
     return [Share(k, n, a, size / total) for (k, n, a), size in zip(found, sizes, strict=True)]
+
+
+def _standing(world: World, share: Share) -> Share:
+    """Return the share without nodes at unknown sites."""
+    consumers = [n for n in share.consumers if n.site in world.site_by_id]
+    assets = [a for a in share.assets if world.node_by_id[a.node].site in world.site_by_id]
+    return replace(share, consumers=consumers, assets=assets)
 
 
 def _key(world: World, per: str, site: str) -> str:
@@ -195,6 +199,7 @@ def compile_stream(world: World, spec: Stream, loc: Loc) -> Iterator[StreamPlan]
     """Yield the plan of a stream: one, or one per group and per class of its trace."""
     main, alternate = steps(world, spec.steps), steps(world, spec.alternate or ())
     for share in groups(world, spec):
+        share = _standing(world, share)
         if not share.consumers or not share.assets:
             continue  # told by the semantic checks
         consumers = select_nodes(share.consumers, world.site_by_id, spec.consumers)

@@ -91,6 +91,11 @@ class World:
         return tuple(_apart(a for a, _ in self.offered))
 
     @cached_property
+    def where_asset(self) -> dict[str, Loc]:
+        """Asset id to where it was written."""
+        return {a.id: loc for a, (_, loc) in zip(self.assets, self.offered, strict=True)}
+
+    @cached_property
     def asset_by_id(self) -> dict[str, AssetPlan]:
         """Asset id to asset."""
         return {a.id: a for a in self.assets}
