@@ -39,7 +39,8 @@ PLAN: Final[dict[str, np.dtype[Any]]] = {
     "classes": _row(weight="f8", priority="i4", layer="i4"),
     # One life: where its tape begins, and what all its orders share.
     "templates": _row(
-        keep_open_s="f8", start="i4", cls="i4", stream="i4", parties="i4", suite="i4",
+        keep_open_s="f8", start="i4", cls="i4", stream="i4", parties="i4", columns="i4",
+        suite="i4",  # row 0 of suites is the one that images are fetched with
         technology="i4",  # code of the carrier service ordered, 0: none (see paths)
         exchange="i4",  # 1: traded through an exchange
     ),
@@ -58,6 +59,7 @@ PLAN: Final[dict[str, np.dtype[Any]]] = {
         arg="i4",  # number of the provider, or position of the role it is another name of
         first="i4", count="i4",  # rows in candidates, sorted by node id
         cores="i4", min_cores="i4", memory="i4", enclave="i4",  # references
+        order="i4",  # position by name among the job's roles
         reported="i4",  # 1: where it ran is the delivery's run_site (tee and arbiter)
     ),
     "candidates": np.dtype("i4"),
@@ -97,6 +99,7 @@ PLAN: Final[dict[str, np.dtype[Any]]] = {
     ),
     "links": _row(
         delay_s="f8", overhead="f8", price="f8", rate_ab="f8", rate_ba="f8", technology="i4", shared="i4",
+        down="i4",
     ),
     # Site-to-site paths: [technology code, source site, target site] -> row of paths; -1: not asked yet, -2: none.
     "path_of": np.dtype("i4"),
@@ -150,39 +153,46 @@ _DELIVERY = _row(
 
 #: What a delivery or a branch of it is doing; see machine.py.
 _THREAD = _row(
-    start_s="f8", amount="f8", left="f8", wire="f8", ideal_s="f8", price="f8", factor="f8", rate="f8",
+    start_s="f8", amount="f8", left="f8", payload="f8", wire="f8", ideal_s="f8", price="f8", factor="f8", rate="f8",
+    most="f8", latency_s="f8", waited_s="f8",
     phase_s="f8", phase_wait="f8",
     event="i8",  # number of the calendar's event that it waits for
     d="i4", job="i4", pc="i4",
     at="i4",  # row of what it waits for: call, channel, request, flow, device ...
     parent="i4", children="i4", child="i4", sister="i4",  # branches: still running, first, next
     a="i4", b="i4",  # places it works on
+    detail="i4",  # code of the phase's detail
     path="i4", narrow="i4", data="i4",
     next="i4", prev="i4",  # in a list of those that wait for the same thing
     reason="i4", about="i4", about2="i4",
     wait="i1", sub="i1", phase="i1", refused="i1",
+    owns="i1",  # it pulls the image (1) or opens the channel (2) that others wait for
 )  # fmt: skip
 
 LIFE: Final[dict[str, np.dtype[Any]]] = {
     "deliveries": _DELIVERY,
     "threads": _THREAD,
     # One engine run under way.
-    "jobs": _row(began_s="f8", d="i4", job_def="i4", request="i4", held="i4", next="i4"),
+    "jobs": _row(
+        d="i4", thread="i4", job_def="i4", request="i4", held="i4", next="i4",
+        pc="i4",  # of its JOB: where a retry goes on
+        runs="i4",  # 1: it counts on its nodes (from the plan to the clean-up)
+    ),
     # Roles of a job: row job * width + position.
     "bound": _row(
-        promised="f8", enclave="f8", began_s="f8", paged="f8", cores="f8", memory="f8",
+        promised="f8", work="f8", enclave="f8", began_s="f8", paged="f8", cores="f8", memory="f8",
         place="i4", first="i4",  # first: position of the first role on the same place
     ),
     "held": _row(channel="i4", next="i4"),  # channels a job uses
     # Who made a call: same rows as CALLS.
-    "callers": _row(arrived_s="f8", service_s="f8", event="i8", thread="i4", desk="i4", next="i4"),
+    "callers": _row(arrived_s="f8", service_s="f8", thread="i4", desk="i4", level="i4", next="i4"),
     "channels": _row(
         opened_s="f8", setup_s="f8", close_s="f8", armed_s="f8",
         a="i4", b="i4", suite="i4", uses="i4", users="i4", waiter="i4", last="i4", timers="i4", next="i4",
         open="i1", ready="i1",
     ),
     "requests": _row(
-        key0="f8", key1="f8", key2="f8", rank="i8", bypassed="i4", need="i4", thread="i4", next="i4",
+        key0="f8", key1="f8", key2="f8", rank="i8", stamp="i8", bypassed="i4", need="i4", thread="i4", next="i4",
         state="i1", guarded="i1",
     ),
     # What a request needs of one node (micro-cores, bytes); also its entry in the heap of the node's far requests.
@@ -206,14 +216,15 @@ FIXED: Final[dict[str, np.dtype[Any]]] = {
         saw_cores="f8", saw_memory="f8", saw_backlog="f8",  # as telemetry last showed it
         total_cores="i8", total_memory="i8", free_cores="i8", free_memory="i8", most_cores="i8", most_memory="i8",
         queue="i4", saw_queue="i4", near="i4", guards="i4", far="i4", dirty="i4", jobs="i4", cold="i4", warm="i4",
-        work="i4", clock="i4", up="i4", trusted="i4",
+        work="i4", clock="i4", up="i4", revoked="i4",
     ),
-    "near": np.dtype("i4"),  # [node, k] the first requests in order
+    "near": np.dtype("i4"),  # [node, 2 window + 2] the first requests in order
+    "dirty": np.dtype("i4"),  # nodes whose requests must be looked at again
     "guards": np.dtype("i4"),  # [node, k] guarded requests in order
     "cached": _row(bytes="f8", used="i4", waiter="i4", last="i4", held="i1", pulling="i1"),  # [node, image]
-    "free_of": _row(bps="f8", stamp="i8"),  # [link] free rate as telemetry last showed it
+    "free_of": _row(bps="f8", look="i8"),  # [directed link] free rate as telemetry last showed it
     "buckets": np.dtype("i4"),  # hash table of open channels
-    "scratch": np.dtype("i4"),
+    "scratch": np.dtype("i4"),  # requests or candidates at hand: 1 + window x nodes
     "route": np.dtype("i8"),  # links of the route at hand
     "in_flight": np.dtype("i8"),  # by class
 }  # fmt: skip
@@ -252,9 +263,12 @@ MACHINE = np.dtype(
     [
         ("now", "f8"), ("until_s", "f8"), ("next_end", "f8"), ("retry_s", "f8"), ("patience_s", "f8"),
         ("telemetry_s", "f8"), ("taken_s", "f8"), ("horizon_s", "f8"), ("charged", "f8"), ("parallel", "f8"), ("aging", "f8"),
+        # the route at hand (its links stand in the table route)
+        ("r_delay_s", "f8"), ("r_overhead", "f8"), ("r_price", "f8"), ("r_rate", "f8"), ("r_links", "i4"), ("r_narrow", "i4"),
+        ("route_at", "i8"),  # address of that table
         ("solver", "i8"),  # memory of the data plane
         ("policy_key", "u8"),  # of the placement policy's draws
-        ("stamp", "i8"), ("arrivals", "i8"), ("in_flight", "i8"), ("arrived", "i8"), ("done", "i8"), ("failed", "i8"),
+        ("stamp", "i8"), ("looks", "i8"), ("arrivals", "i8"), ("in_flight", "i8"), ("arrived", "i8"), ("done", "i8"), ("failed", "i8"),
         ("waiting", "i8"), ("next_order", "i8"), ("n_orders", "i8"), ("events", "i8"), ("flows", "i8"), ("open", "i8"),
         # sizes
         ("n_nodes", "i4"), ("n_sites", "i4"), ("n_links", "i4"), ("n_images", "i4"), ("n_operations", "i4"),
@@ -262,10 +276,10 @@ MACHINE = np.dtype(
         ("n_guards", "i4"),
         # how decisions are taken
         ("placement", "i4"), ("choices", "i4"), ("queueing", "i4"), ("max_retries", "i4"), ("look_at_links", "i4"),
-        ("drain", "i4"), ("window", "i4"), ("max_bypass", "i4"),
+        ("window", "i4"), ("max_bypass", "i4"),
         # state of the loop
-        ("dirty", "i4"), ("over", "i4"), ("ready_first", "i4"), ("ready_n", "i4"), ("n_new", "i4"), ("n_dirty", "i4"),
-        ("solver_flows", "i4"), ("down_links", "i4"),
+        ("dirty", "i4"), ("draining", "i4"), ("more_orders", "i4"), ("ready_first", "i4"), ("ready_n", "i4"), ("n_dirty", "i4"),
+        ("spare", "i4"), ("longest", "i4"), ("down_links", "i4"),
         # what Python is asked for
         ("ask", "i4"), ("ask_thread", "i4"), ("ask_a", "i4"), ("ask_b", "i4"), ("ask_c", "i4"),
         *[(f"free_{name}", "i4") for name in LIFE],
@@ -320,6 +334,8 @@ class State:
             rows = np.zeros(1, TABLES[name])
         self.tables[name] = rows
         self._addresses[self._position[name]] = rows.ctypes.data
+        if name == "route":
+            self.tables["machine"]["route_at"] = rows.ctypes.data
         if name in LIFE or name in RECORDS:
             self.tables["machine"][f"size_{name}"] = len(rows)
         elif name == "heap":

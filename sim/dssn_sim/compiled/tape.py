@@ -15,13 +15,13 @@ The life of a template with one engine run::
     x: NOTE review / PHASE_END
     PHASE network_order / CHOOSE_NETWORK (if a policy decides) / PHASE_END
     STATE job Initialized / STATE job Pending / JOB j
-    r: PHASE plan / CALL dsp.scheduling plan (NO_WAIT) / BIND / PLACE p ... / CHECK_NODES / PHASE_END
+    r: PHASE plan / CALL dsp.scheduling plan (NO_WAIT) / BIND / PLACE p ... / CHECK_NODES / PHASE_END / NODES_UP
        PHASE coallocate / ALLOCATE / PHASE_END
        PHASE load / LOAD l / PHASE_END
        PHASE channel / OPEN c / PHASE_END
        PHASE attest / ATTEST_BEGIN / E ... / ATTEST_END / PHASE_END       (only if a role needs an enclave; one E for each role)
        PHASE run / STEP s ... / PHASE_END / JOB_END
-    STATE job Succeeded
+    STATE job Succeeded         (a chain: CHAIN n / LINK r0 / LINK r1 ... in place of JOB, each run ends in BRANCH_END k)
     PHASE deliver / STATE transfer REQUESTED / STATE transfer STARTED / QUALITY / CALL dsp.delivery deliver
     STATE transfer COMPLETED / NOTE receipt / PHASE_END / MARK receipt
     PHASE evidence / CALL dsp.supervision audit / MARK written / CALL ledger append / PROVE / PHASE_END
@@ -61,7 +61,7 @@ __all__ = ["ASK", "Binding", "DATA", "NOTES", "OPS", "PHASE_OF", "REASON", "REAS
     JOB,  # a: row of job_defs; begins an attempt, and is where a retry goes on
     BIND,  # roles of consumer and providers to their nodes
     PLACE,  # a: position of a role that the placement policy places
-    CHECK_NODES,  # every node can run its roles; promise the work; fail if one is down
+    CHECK_NODES,  # every node can run its roles; the work is promised to them
     ALLOCATE,  # cores and memory on all nodes at once; a: code of the job's step in a chain, -1: none
     LOAD,  # a: tape of a branch; one for each node
     OPEN,  # a: tape of a branch; one for each pair of nodes that talk
@@ -81,10 +81,11 @@ __all__ = ["ASK", "Binding", "DATA", "NOTES", "OPS", "PHASE_OF", "REASON", "REAS
     ACQUIRE,  # a: where to go on if the channel is open
     SHAKE,  # TCP and TLS handshake
     OPENED,
-    BRANCH_END,
+    BRANCH_END,  # a: number of the link in its chain + 1, 0: no chain
     CHAIN,  # a: number of jobs; the next a operations are LINKs
-    LINK,  # a: tape of the job; b, c: first row and number of the jobs it comes after (rows of candidates)
-) = range(39)
+    LINK,  # a: tape of the job; b, c: first row and number of the links it comes after (rows of candidates hold their numbers)
+    NODES_UP,  # fail if a node of the run is down
+) = range(40)
 
 #: Name -> number of every operation.
 OPS: Final[dict[str, int]] = {
