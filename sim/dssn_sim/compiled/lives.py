@@ -170,7 +170,13 @@ class Lives:
     def write(self) -> None:
         """Hand the tables to the machine."""
         for name, rows in self._rows.items():
-            self.assembly.state.put(name, np.array(rows, PLAN[name]))
+            table = np.zeros(len(rows), PLAN[name])
+            if rows and isinstance(rows[0], dict):
+                for field_name in rows[0]:
+                    table[field_name] = [row[field_name] for row in rows]
+            else:
+                table[:] = rows
+            self.assembly.state.put(name, table)
         self.assembly.state.put("consts", np.array(list(self.consts), float))
 
     # ------------------------------------------------------------ templates
@@ -185,14 +191,16 @@ class Lives:
             number = self._known[key] = len(self.templates)
             plan = self.assembly.plan.streams[stream]
             self.templates.append(Template(plan, alternate, parties, columns))
-            self._template(stream, plan, jobs, parties)
+            self._template(stream, plan, jobs, parties, columns)
         return number
 
-    def _template(self, index: int, stream: StreamPlan, jobs: Sequence[JobShape], parties: int) -> None:
+    def _template(
+        self, index: int, stream: StreamPlan, jobs: Sequence[JobShape], parties: int, columns: int
+    ) -> None:
         a = self.assembly
         links = []
         if len(jobs) > 1:
-            links = [self._link(job) for job in jobs]
+            links = [self._link(k, job) for k, job in enumerate(jobs)]
         start = self._before(stream)
         if links:
             self._op("CHAIN", len(links))
@@ -205,10 +213,12 @@ class Lives:
         self._after(stream)
         technology = stream.net.technology
         self._rows["templates"].append(
-            (
-                stream.net.keep_open_s, start, a.class_index[stream.cls], index, parties, a.suites.of(stream.net.suite),
-                a.technologies.of(technology) if technology is not None else 0, stream.exchange is not None,
-            )
+            {
+                "keep_open_s": stream.net.keep_open_s, "start": start, "cls": a.class_index[stream.cls],
+                "stream": index, "parties": parties, "suite": a.suites.of(stream.net.suite), "columns": columns,
+                "technology": a.technologies.of(technology) if technology is not None else 0,
+                "exchange": stream.exchange is not None,
+            }
         )  # fmt: skip
 
     def _list(self, numbers: tuple[int, ...]) -> int:
@@ -302,10 +312,10 @@ class Lives:
 
     # ------------------------------------------------------------ engine runs
 
-    def _link(self, job: JobShape) -> int:
+    def _link(self, k: int, job: JobShape) -> int:
         start = len(self._rows["tape"])
         self._job(job, chained=True)
-        self._op("BRANCH_END")
+        self._op("BRANCH_END", k + 1)
         return start
 
     def _job(self, job: JobShape, *, chained: bool) -> None:
@@ -321,6 +331,7 @@ class Lives:
                 self._op("PLACE", at)
         self._op("CHECK_NODES")
         self._op("PHASE_END")
+        self._op("NODES_UP")
         self._phase("coallocate", name)
         self._op("ALLOCATE", self.assembly.words.of(name) if chained else -1)
         self._op("PHASE_END")
@@ -344,7 +355,7 @@ class Lives:
             self._op("PHASE_END")
         self._phase("run", job.step.engine)
         for k in range(len(job.steps)):
-            self._op("STEP", self._rows["job_defs"][number][2] + k)
+            self._op("STEP", self._rows["job_defs"][number]["step0"] + k)
         self._op("PHASE_END")
         self._op("JOB_END")
 
@@ -367,7 +378,13 @@ class Lives:
                 first, count = self._list(nodes), len(nodes)
             self.role_names.append((role, job.step.engine))
             reported = role in ("tee", "arbiter")
-            rows["role_defs"].append((bind, arg, first, count, *needs, reported, by_name.index(role)))
+            cores, least, memory, enclave = needs
+            rows["role_defs"].append(
+                {
+                    "bind": bind, "arg": arg, "first": first, "count": count, "cores": cores, "min_cores": least,
+                    "memory": memory, "enclave": enclave, "reported": reported, "order": by_name.index(role),
+                }
+            )  # fmt: skip
         pairs: dict[tuple[int, int], None] = {}
         for works, sends, *rest in job.steps:
             rows["step_defs"].append(
@@ -380,7 +397,10 @@ class Lives:
         engine = a.engines.of(job.step.engine)
         number = self._jobs[job] = len(rows["job_defs"])
         rows["job_defs"].append(
-            (role0, len(job.roles), step0, len(job.steps), pair0, len(pairs), engine, engine,
-             a.words.of(job.step.id), job.result)
+            {
+                "role0": role0, "roles": len(job.roles), "step0": step0, "steps": len(job.steps), "pair0": pair0,
+                "pairs": len(pairs), "engine": engine, "image": engine, "step": a.words.of(job.step.id),
+                "result": job.result,
+            }
         )  # fmt: skip
         return number

@@ -5,8 +5,8 @@ columns (:meth:`Records.tables`). Strings are looked up by number in dictionarie
 
 ``about`` and ``about2`` of a refusal say what its text names, by reason: a station (``capacity.queue``,
 ``fault.service``), one place (``trust.certificate``, ``fault.node``), two places (``fault.link``,
-``network.no_route``), a role's row and a place (``capacity.engine``, ``capacity.node``; the place is -1 where no
-candidate was found). -1: nothing to name; -2: the placement policy decided.
+``network.no_route``), a place and a row of role_defs (a node that cannot run a role), a row of role_defs alone (a
+role that could not be placed).
 """
 
 from __future__ import annotations
@@ -349,19 +349,19 @@ class Records:
             return self.blocks.clause(int(row["number"]), reason)
         if reason == "quality.defect":
             return ",".join(self.blocks.orders.row(int(row["number"])).assets)
-        if about == -2:
-            return "placement"
-        if reason.startswith("capacity.") and about >= 0:
-            return self._no_engine(row, about, about2)
+        if PHASES[row["phase"]] == "plan" and reason != "fault.node":
+            return self._no_node(reason, about, about2)
         if reason in ("trust.certificate", "fault.node") and about >= 0:
             return self._places[about]
         return f"{self._places[about]} -> {self._places[about2]}" if about >= 0 else ""
 
-    def _no_engine(self, row: Any, role: int, place: int) -> str:
-        name, engine = self.blocks.lives.role_names[role]
-        if place < 0:
-            return f"no node for role {name} of {engine}"
-        node = self.plan.nodes[place]
+    def _no_node(self, reason: str, about: int, about2: int) -> str:
+        names = self.blocks.lives.role_names
+        if about2 < 0:
+            name, engine = names[about]
+            return f"no node for role {name} of {engine}" if reason == "capacity.engine" else "placement"
+        name, engine = names[about2]
+        node = self.plan.nodes[about]
         return f"{engine} as {name} on {node.id} ({node.size})"
 
     def _evidence(self) -> list[Any]:
