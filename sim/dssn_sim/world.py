@@ -427,7 +427,9 @@ class World:
             If a policy of the user raises or decides what cannot be.
         """
         policy = self.policies[kind]
-        rng = self._random[kind].of(order)
+        # Of the shipped policies only those for placement draw.
+        idle = kind in self._trusted and kind != "placement"
+        rng = self._random[kind].rng if idle else self._random[kind].of(order)
         if kind in self._trusted:
             decision = policy.decide(view, self.env.now, rng)
         else:

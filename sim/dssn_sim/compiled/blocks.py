@@ -17,7 +17,7 @@ from dssn_models.rng import key_of
 from dssn_models.trust.compliance import ReviewFacts, RulePack, Verdict, human_verdict, review
 from dssn_sim.compiled import tape
 from dssn_sim.compiled.assemble import Assembly
-from dssn_sim.compiled.draws import fill_uniform
+from dssn_sim.compiled.draws import uniforms
 from dssn_sim.compiled.layout import PLAN
 from dssn_sim.compiled.lives import Lives, Refs, shape_of
 
@@ -102,9 +102,7 @@ class Blocks:
         rows = np.zeros(n, PLAN["orders"])
         rows["number"] = np.arange(first, last)
         rows["arrived_s"] = self.orders.arrived_s[first:last]
-        luck = np.empty(n)
-        fill_uniform(self._keys[1], first, 0, luck)
-        rows["detail"] = luck < self.share
+        rows["detail"] = uniforms(self._keys[1], first, n, 0) < self.share
         xs: list[NDArray[np.float64]] = []
         ps: list[NDArray[np.int32]] = []
         which = self.orders.stream_index[first:last]
@@ -252,7 +250,7 @@ class Blocks:
             regions = self._region_bit[sites[0]] | np.bitwise_or.reduce(self._region_bit[sites[1]], axis=1)
         cases = np.stack([level, export, batch.alternate[here], regions], axis=1)
         distinct, case = np.unique(cases, axis=0, return_inverse=True)
-        luck = np.array(self._luck(rows["number"][mine], 0))
+        luck = self._luck(rows["number"][mine], 0)
         human = np.array([self.verdict(s, tuple(c), 0.0) for c in distinct.tolist()], object)
         usual = np.array([self.verdict(s, tuple(c), 1.0) for c in distinct.tolist()], object)
         looked = luck < self.rules.human_share
@@ -264,9 +262,8 @@ class Blocks:
 
     def _luck(self, numbers: Ints, n: int) -> NDArray[np.float64]:
         """Return the n-th uniform number of the reviews of ascending orders."""
-        out = np.empty(int(numbers[-1]) - int(numbers[0]) + 1)
-        fill_uniform(self._keys[0], int(numbers[0]), n, out)
-        return np.asarray(out[numbers - numbers[0]])
+        first = int(numbers[0])
+        return np.asarray(uniforms(self._keys[0], first, int(numbers[-1]) - first + 1, n)[numbers - first])
 
     def verdict(self, s: int, case: tuple[int, int, int, int], luck: float) -> Verdict:
         """Return the verdict on the orders of a stream with this level, export, alternate and set of regions."""

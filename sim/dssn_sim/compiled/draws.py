@@ -16,10 +16,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dssn_models.dist import Dist
 from dssn_models.rng import key_of
 from dssn_sim.dataplane.compiled import inner, jit
+from dssn_sim.dataplane.memory import array_at, floats_at
 
 __all__ = [
     "KINDS",
@@ -27,12 +29,12 @@ __all__ = [
     "PolicyRandom",
     "draw",
     "draw_table",
-    "fill_uniform",
     "kind_of",
     "mix",
     "policy_uniform",
     "uniform",
     "uniform_of",
+    "uniforms",
 ]
 
 CONSTANT, EXPONENTIAL, UNIFORM, LOGNORMAL, PARETO, ERLANG, NORMAL, TABLE = range(8)
@@ -56,6 +58,7 @@ _S3, _S11, _S24, _S27 = np.uint64(3), np.uint64(11), np.uint64(24), np.uint64(27
 _S30, _S31, _S40 = np.uint64(30), np.uint64(31), np.uint64(40)
 _ONE = np.uint64(1)
 _ULP = 2.0**-53
+_words_at = array_at(np.uint64)
 
 
 @inner
@@ -150,14 +153,17 @@ def policy_uniform(key: int, order: int, n: int, k: int) -> float:
 # ------------------------------------------------------------------ entries for Python
 
 
-@jit("float64(int64, float64, float64, float64, float64, uint64, int64, int64)")
-def _draw_one(kind: int, a: float, b: float, low: float, high: float, key: int, order: int, n: int) -> float:
-    return draw(kind, a, b, low, high, key, order, n)
+@jit("float64(int64, uint64, int64, int64)")
+def _draw_one(at: int, key: int, order: int, n: int) -> float:
+    p = floats_at(at)
+    return draw(int(p[0]), p[1], p[2], p[3], p[4], key, order, n)
 
 
-@jit("float64(float64[::1], float64[::1], float64, float64, uint64, int64, int64)")
-def _draw_from_table(p: Any, x: Any, low: float, high: float, key: int, order: int, n: int) -> float:
-    return draw_table(p, x, 0, len(p), low, high, key, order, n)
+@jit("float64(int64, int64, int64, float64, float64, uint64, int64, int64)")
+def _draw_from_table(
+    p_at: int, x_at: int, count: int, low: float, high: float, key: int, order: int, n: int
+) -> float:
+    return draw_table(floats_at(p_at), floats_at(x_at), 0, count, low, high, key, order, n)
 
 
 @jit("float64(uint64, int64, int64)")
@@ -166,17 +172,25 @@ def uniform_of(key: int, order: int, n: int) -> float:
     return uniform(key, order, n)
 
 
-@jit("void(uint64, int64, int64, float64[::1])")
-def fill_uniform(key: int, first: int, n: int, out: Any) -> None:
-    """Fill ``out`` with the n-th uniform number of the orders from ``first`` on."""
-    for i in range(len(out)):
+@jit("void(uint64, int64, int64, int64, int64)")
+def _fill_uniform(key: int, first: int, n: int, out_at: int, count: int) -> None:
+    out = floats_at(out_at)
+    for i in range(count):
         out[i] = uniform(key, first + i, n)
 
 
-@jit("void(uint64, int64, int64, uint64[::1])")
-def _policy_words(key: int, order: int, n: int, out: Any) -> None:
+@jit("void(uint64, int64, int64, int64)")
+def _policy_words(key: int, order: int, n: int, out_at: int) -> None:
+    out = _words_at(out_at)
     out[0], out[1], out[2] = _policy_state(key, order, n)
     out[3] = _ONE
+
+
+def uniforms(key: int, first: int, count: int, n: int) -> NDArray[np.float64]:
+    """Return the n-th uniform numbers of ``count`` orders from ``first`` on."""
+    out = np.empty(count)
+    _fill_uniform(key, first, n, out.ctypes.data, count)
+    return out
 
 
 def kind_of(dist: Dist) -> int:
@@ -187,19 +201,23 @@ def kind_of(dist: Dist) -> int:
 class Drawer:
     """Draws from one distribution for one purpose; ``drawer(order, n)`` is the n-th value of an order."""
 
-    __slots__ = ("_call", "constant")
+    __slots__ = ("_call", "_kept", "constant")
 
     def __init__(self, dist: Dist, key: int) -> None:
         self.constant: float | None = None
         self._call: Callable[[int, int], float]
+        self._kept: tuple[NDArray[np.float64], ...]
         if dist.kind == "constant":
             self.constant = min(max(dist.a, dist.low), dist.high)
         elif dist.kind == "table":
             p, x = np.array(dist.points_p, dtype=float), np.array(dist.points_x, dtype=float)
-            self._call = lambda order, n: _draw_from_table(p, x, dist.low, dist.high, key, order, n)
+            self._kept = p, x  # kept: compiled code has their addresses
+            at, count = (p.ctypes.data, x.ctypes.data), len(p)
+            self._call = lambda order, n: _draw_from_table(*at, count, dist.low, dist.high, key, order, n)
         else:
-            kind, a, b, low, high = kind_of(dist), dist.a, dist.b, dist.low, dist.high
-            self._call = lambda order, n: _draw_one(kind, a, b, low, high, key, order, n)
+            self._kept = (np.array([kind_of(dist), dist.a, dist.b, dist.low, dist.high]),)
+            where, one = self._kept[0].ctypes.data, _draw_one.bind()  # type: ignore[attr-defined]
+            self._call = lambda order, n: one(where, key, order, n)
 
     def __call__(self, order: int, n: int) -> float:
         """Return the n-th value that an order draws."""
@@ -209,20 +227,22 @@ class Drawer:
 class PolicyRandom:
     """One numpy generator for all decisions of a kind, set anew for each: keyed by order and decision."""
 
-    __slots__ = ("_bits", "_key", "_made", "_state", "rng")
+    __slots__ = ("_at", "_bits", "_key", "_made", "_set", "_state", "rng")
 
     def __init__(self, seed: int, replication: int, kind: str) -> None:
         self._key = key_of(seed, replication, "policy", kind)
         self._bits = np.random.SFC64(0)
         self._state = self._bits.state
+        self._at = self._state["state"]["state"].ctypes.data
         self._made: dict[int, int] = {}
+        self._set = _policy_words.bind()  # type: ignore[attr-defined]
         self.rng = np.random.Generator(self._bits)
 
     def of(self, order: int) -> np.random.Generator:
         """Return the generator for the next decision on an order."""
         n = self._made.get(order, 0)
         self._made[order] = n + 1
-        _policy_words(self._key, order, n, self._state["state"]["state"])
+        self._set(self._key, order, n, self._at)
         self._bits.state = self._state
         return self.rng
 
