@@ -39,10 +39,11 @@ PLAN: Final[dict[str, np.dtype[Any]]] = {
     "classes": _row(weight="f8", priority="i4", layer="i4"),
     # One life: where its tape begins, and what all its orders share.
     "templates": _row(
-        keep_open_s="f8", start="i4", cls="i4", stream="i4", parties="i4", columns="i4",
+        keep_open_s="f8", start="i4", cls="i4", stream="i4", parties="i4",
         suite="i4",  # row 0 of suites is the one that images are fetched with
         technology="i4",  # code of the carrier service ordered, 0: none (see paths)
         exchange="i4",  # 1: traded through an exchange
+        columns="i4",  # floats of an order
     ),
     # One engine run of a template.
     "job_defs": _row(
@@ -59,8 +60,8 @@ PLAN: Final[dict[str, np.dtype[Any]]] = {
         arg="i4",  # number of the provider, or position of the role it is another name of
         first="i4", count="i4",  # rows in candidates, sorted by node id
         cores="i4", min_cores="i4", memory="i4", enclave="i4",  # references
-        order="i4",  # position by name among the job's roles
         reported="i4",  # 1: where it ran is the delivery's run_site (tee and arbiter)
+        order="i4",  # position by name among the job's roles
     ),
     "candidates": np.dtype("i4"),
     "step_defs": _row(
@@ -262,7 +263,7 @@ RECORDS: Final[dict[str, np.dtype[Any]]] = {
 MACHINE = np.dtype(
     [
         ("now", "f8"), ("until_s", "f8"), ("next_end", "f8"), ("retry_s", "f8"), ("patience_s", "f8"),
-        ("telemetry_s", "f8"), ("taken_s", "f8"), ("horizon_s", "f8"), ("charged", "f8"), ("parallel", "f8"), ("aging", "f8"),
+        ("telemetry_s", "f8"), ("taken_s", "f8"), ("horizon_s", "f8"), ("charged", "f8"), ("aging", "f8"),
         # the route at hand (its links stand in the table route)
         ("r_delay_s", "f8"), ("r_overhead", "f8"), ("r_price", "f8"), ("r_rate", "f8"), ("r_links", "i4"), ("r_narrow", "i4"),
         ("route_at", "i8"),  # address of that table

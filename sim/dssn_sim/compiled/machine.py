@@ -95,10 +95,11 @@ _fail, _finish, _advance = door("fail"), door("finish"), door("advance")
 _ORDERS, _ROOM, _LOOK, _ADMISSION, _TECHNOLOGY, _NETWORK = (
     tape.ASK.ORDERS, tape.ASK.ROOM, tape.ASK.SAMPLE, tape.ASK.ADMISSION, tape.ASK.TECHNOLOGY, tape.ASK.NETWORK,
 )  # fmt: skip
-_QUEUE_FULL, _CERTIFICATE, _DEFECT, _NO_LINK, _UNREACHED, _NODE_DOWN = (
+_QUEUE_FULL, _CERTIFICATE, _DEFECT, _NO_LINK, _UNREACHED, _NODE_DOWN, _NO_ENGINE = (
     tape.REASON[code]
     for code in (
         "capacity.queue", "trust.certificate", "quality.defect", "fault.link", "network.no_route", "fault.node",
+        "capacity.engine",
     )
 )  # fmt: skip
 _NEGOTIATION, _JOB, _ALLOCATION, _TRANSFER = (
@@ -224,7 +225,7 @@ def _check_nodes(mem: int, t: int) -> bool:
         return True
     job_def, k = JOB_DEFS(mem)[JOBS(mem)[th.job].job_def], wrong - 1
     place = BOUND(mem)[th.job * m.n_roles + k].place
-    _fail(mem, (mem, t, admits(mem, job_def.engine, th.d, job_def.role0 + k, place), place, job_def.role0 + k, True))
+    _fail(mem, (mem, t, admits(mem, job_def.engine, th.d, job_def.role0 + k, place), job_def.role0 + k, place, True))
     return False
 
 
@@ -409,7 +410,9 @@ def _in_run(mem: int, t: int, op: int) -> bool:
     elif op == tape.PLACE:
         said = _place(mem, (mem, t))
         if said < 0:
-            _fail(mem, (mem, t, -said, row.a, -1, True))
+            # What it names: the role without a candidate, or that the policy decided.
+            role = JOB_DEFS(mem)[JOBS(mem)[th.job].job_def].role0 + row.a
+            _fail(mem, (mem, t, -said, role if -said == _NO_ENGINE else -2, -1, True))
         return said == 0
     elif op == tape.CHECK_NODES:
         return _check_nodes(mem, t)
