@@ -16,7 +16,17 @@ from dssn_models.plan import Plan
 from dssn_sim.delivery import Delivery
 from dssn_sim.errors import Failure
 from dssn_sim.faults import Faults
-from dssn_sim.peaks import Peaks, Use
+from dssn_sim.peaks import Use
+from dssn_sim.station import StationUse
+from dssn_sim.totals import (
+    LinkTotals,
+    NodeTotals,
+    Sampler,
+    ServiceTotals,
+    link_rows,
+    node_rows,
+    service_rows,
+)
 from dssn_sim.world import Process, World
 
 __all__ = ["run_world", "simulate"]
@@ -81,14 +91,13 @@ def run_world(
     Faults(world)
     env.process(_arrivals(world, orders))
     env.process(_warm_up(world))
-    none = Use(*(np.zeros(n) for n in (2 * len(plan.network.links), len(plan.nodes), len(plan.nodes))))
-    peaks = Peaks(run.warmup_s, none)
+    sampler = Sampler(plan, world.rec.rows["samples"])
     if run.sample_s > 0:
-        env.process(_samples(world, peaks))
+        env.process(_samples(world, sampler))
     if progress is not None:
         env.process(_progress(world, progress))
     env.run(until=run.horizon_s)
-    totals = _Totals(world, peaks.largest)
+    totals = _Totals(world, sampler.largest)
     if run.drain and world.in_flight > 0:
         world.drained = env.event()
         env.run(until=env.any_of([world.drained, env.timeout(run.drain_limit_s)]))
@@ -127,43 +136,21 @@ def _progress(world: World, progress: Progress) -> Process:
         progress((i + 1) / _PROGRESS_STEPS, world.done + world.failed)
 
 
-def _samples(world: World, peaks: Peaks) -> Process:
-    """Sample counts and mean utilisation by group: the time series of the report."""
-    env, rows, run = world.env, world.rec.rows["samples"], world.plan.run
-    roles: dict[str, list[int]] = {}
-    for i, node in enumerate(world.nodes):
-        roles.setdefault(node.role, []).append(i)
-    cores = world.telemetry.cores
-    planes: dict[str, list[int]] = {}
-    for link in world.plan.network.links:
-        both = (2 * link.index,) if link.shared else (2 * link.index, 2 * link.index + 1)
-        planes.setdefault(("access " if link.access else "") + link.technology, []).extend(both)
-    link_last, last = world.dp.busy_integrals()
+def _samples(world: World, sampler: Sampler) -> Process:
+    env = world.env
     while True:
-        yield env.timeout(run.sample_s)
-        now = env.now
-        for metric, value in (
-            ("running", world.in_flight - world.waiting), ("queued", world.waiting), ("completed", world.done),
-            ("failed", world.failed), ("arrived", world.arrived), ("channels", len(world.channels.open)),
-        ):  # fmt: skip
-            rows.append((now, "system", "all", metric, float(value)))
-        for name, count in world.in_flight_by_class.items():
-            rows.append((now, "class", name, "in_flight", float(count)))
+        yield env.timeout(world.plan.run.sample_s)
         used, busy = world.dp.busy_integrals()
-        # After the warm-up the integrals start again from zero.
-        delta = busy - last if (busy >= last).all() else busy
-        change = used - link_last if (used >= link_last).all() else used
-        link_last, last = used, busy
-        peaks.look(now, Use(used, busy, world.telemetry.held_core_s()))
-        for role, members in roles.items():
-            total = float(cores[members].sum()) * run.sample_s
-            rows.append((now, "node", role, "util", float(delta[members].sum()) / total if total else 0.0))
-        for plane, members in planes.items():
-            share = change[members] / run.sample_s
-            rows.append((now, "link", plane, "util_mean", float(share.mean())))
-            rows.append((now, "link", plane, "util_max", float(share.max())))
-        for name, station in world.stations.items():
-            rows.append((now, "service", name, "queue", float(station.queue_length)))
+        sampler.look(
+            env.now,
+            (
+                ("running", world.in_flight - world.waiting), ("queued", world.waiting), ("completed", world.done),
+                ("failed", world.failed), ("arrived", world.arrived), ("channels", len(world.channels.open)),
+            ),
+            world.in_flight_by_class,
+            Use(used, busy, world.telemetry.held_core_s()),
+            {name: station.queue_length for name, station in world.stations.items()},
+        )  # fmt: skip
 
 
 def _stop_late(world: World) -> None:
@@ -182,61 +169,31 @@ class _Totals:
     def __init__(self, world: World, peak: Use) -> None:
         self.peak = peak
         self.span = max(1e-12, world.env.now - world.plan.run.warmup_s)
-        self.links = [(u.bytes, u.busy_s, u.reserved_s, u.peak) for u in world.dp.link_use()]
-        self.devices = [(u.core_s, u.busy_s) for u in world.dp.device_use()]
+        self.links = list(world.dp.link_use())
+        self.busy = [u.busy_s for u in world.dp.device_use()]
         world.telemetry.close()
-        self.held = world.telemetry.held_integral.copy()
-        self.queue = world.telemetry.queue_integral.copy()
-        self.stations = {name: s.snapshot() for name, s in world.stations.items()}
+        self.held = world.telemetry.held_integral.tolist()
+        self.queue = world.telemetry.queue_integral.tolist()
+        self.services = {name: _service_totals(s.snapshot()) for name, s in world.stations.items()}
 
     def write(self, world: World) -> None:
-        """Write the three tables of totals."""
-        self._links(world)
-        self._nodes(world)
-        self._services(world)
+        """Write the three tables of totals; counters of events as they are at the end of the run."""
+        rec, plan, names = world.rec.rows, world.plan, [n.id for n in world.nodes]
+        links = LinkTotals(
+            [u.bytes for u in self.links], [u.busy_s for u in self.links], [u.reserved_s for u in self.links],
+            [u.peak for u in self.links], world.link_down_s,
+        )  # fmt: skip
+        rec["links"] += link_rows(plan, links, self.span, self.peak)
+        nodes = NodeTotals(
+            self.busy, self.held, self.queue, [world.jobs_of(n) for n in names], world.telemetry.peak_memory.tolist(),
+            [world.node_down_s[n] for n in names], [world.images.cold[n] for n in names],
+            [world.images.warm[n] for n in names],
+        )  # fmt: skip
+        rec["nodes"] += node_rows(plan, nodes, self.span, self.peak)
+        rec["services"] += service_rows(plan, self.services, self.span)
 
-    def _links(self, world: World) -> None:
-        rows = world.rec.rows["links"]
-        for link in world.plan.network.links:
-            down = world.link_down_s.get(link.index, 0.0)
-            for k, rate in ((0, link.rate_ab_bps), (1, link.rate_ba_bps)):
-                if link.shared and k == 1:
-                    continue
-                sent, busy, reserved, peak = self.links[2 * link.index + k]
-                rows.append(
-                    (link.id, "ab" if k == 0 else "ba", link.technology, rate, busy / self.span, peak, sent, down,
-                     reserved / self.span, float(self.peak.links[2 * link.index + k]))
-                )  # fmt: skip
 
-    def _nodes(self, world: World) -> None:
-        rows = world.rec.rows["nodes"]
-        for i, node in enumerate(world.nodes):
-            core_s, busy = self.devices[i]
-            held = float(self.held[i])
-            # With shared cores nothing is held: then nothing is idle in hold either.
-            idle = max(0.0, held - busy) if node.sharing == "reserved" else 0.0
-            hours = world.plan.run.horizon_s / 3600
-            rows.append(
-                (
-                    node.id, node.role, node.site, node.size, node.cores, busy / (node.cores * self.span),
-                    held / (node.cores * self.span), idle, core_s, world.jobs_of(node.id),
-                    float(world.telemetry.peak_memory[i]), world.node_down_s[node.id],
-                    world.images.cold[node.id], world.images.warm[node.id], float(self.queue[i]) / self.span,
-                    node.price_cny_per_hour * hours, float(self.peak.busy[i]) / node.cores,
-                    float(self.peak.held[i]) / node.cores,
-                )
-            )  # fmt: skip
-
-    def _services(self, world: World) -> None:
-        rows = world.rec.rows["services"]
-        for service in world.plan.services:
-            use = self.stations[service.id]
-            waits = np.array(use.waits) if use.waits else np.zeros(0)
-            rows.append(
-                (
-                    service.id, service.kind, service.site, service.servers, use.calls,
-                    use.busy_s / (service.servers * self.span),
-                    float(waits.mean()) if len(waits) else math.nan,
-                    float(np.quantile(waits, 0.99)) if len(waits) else math.nan, use.dropped, use.down_s,
-                )
-            )  # fmt: skip
+def _service_totals(use: StationUse) -> ServiceTotals:
+    waits = np.array(use.waits)
+    mean, p99 = (float(waits.mean()), float(np.quantile(waits, 0.99))) if len(waits) else (math.nan, math.nan)
+    return ServiceTotals(use.calls, use.busy_s, mean, p99, use.dropped, use.down_s)
