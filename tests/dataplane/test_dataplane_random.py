@@ -32,7 +32,7 @@ def amount(rnd, wide):
     return rnd.choice([1.0, 2.0, 4.0, 5.0, 8.0, 10.0, rnd.uniform(0.5, 10.0)])
 
 
-def script(rnd, links, devices, wide):
+def script(rnd, links, devices, wide, shared):
     """A list of (time, operation, arguments) in order of time; many times are equal."""
     steps = []
     for i in range(rnd.randint(3, 14)):
@@ -44,6 +44,8 @@ def script(rnd, links, devices, wide):
             steps.append((t, "work", args))
             continue
         route = rnd.sample(range(links), rnd.randint(1, min(3, links)))
+        if route[0] in shared and rnd.random() < 0.3:
+            route.append(route[0])  # there and back over one medium
         cap = rnd.choice([float("inf"), float("inf"), amount(rnd, wide)])
         weight = rnd.choice([1.0, 1.0, 2.0, 0.5, 7.0])
         steps.append((t, "flow", (i, route, amount(rnd, wide), weight, cap, rnd.choice([0, 0, 1, 2, -1]))))
@@ -65,9 +67,9 @@ def script(rnd, links, devices, wide):
     return sorted(steps, key=lambda s: (s[0], order[s[1]]))
 
 
-def network(capacities):
+def network(capacities, shared):
     links = tuple(
-        LinkPlan(i, f"l{i}", "a", "b", "ip", rate_ab_bps=c, rate_ba_bps=1.0, delay_s=0.0)
+        LinkPlan(i, f"l{i}", "a", "b", "ip", rate_ab_bps=c, rate_ba_bps=1.0, delay_s=0.0, shared=i in shared)
         for i, c in enumerate(capacities)
     )
     return NetworkPlan(sites=(), links=links)
@@ -80,11 +82,12 @@ def both(seed, wide):
     capacities = [amount(rnd, wide) for _ in range(links)]
     cores = [rnd.choice([1.0, 4.0, 6.0]) for _ in range(devices)]
     speeds = [rnd.choice([1.0, 2.0, 0.5]) for _ in range(devices)]
-    steps = script(rnd, links, devices, wide)
+    shared = set(rnd.sample(range(links), rnd.randint(0, links // 2)))  # half-duplex: one resource both ways
+    steps = script(rnd, links, devices, wide, shared)
     env = simpy.Environment()
     fast = Checked(
         env,
-        network(capacities),
+        network(capacities, shared),
         [DeviceCapacity(f"d{i}", c, s) for i, (c, s) in enumerate(zip(cores, speeds, strict=True))],
     )
     slow = SlowPlane([Q(c) for c in capacities] + [Q(c) for c in cores])
@@ -100,7 +103,7 @@ def both(seed, wide):
                 held = slice_use.get(i % 4, -1)
                 held = held if held in slow.slices else -1
                 acts[i] = fast.transfer(
-                    [2 * x for x in route],
+                    [2 * x + (x in shared and i % 2) for x in route],
                     size / 8,
                     weight=weight,
                     cap_bps=cap,
@@ -171,7 +174,7 @@ def compare(seed, wide):
     slow.run(max(Q(env.now), slow.now))
     for x in range(links):
         # what a stalled flow has moved is known to 16 digits of its size
-        sizes = sum(a.amount * a.scale for a in acts.values() if 2 * x in a.route)
+        sizes = sum(a.amount * a.scale for a in acts.values() for y in a.route if y == 2 * x)
         assert use[2 * x].bytes * 8 == pytest.approx(float(slow.moved[x]), rel=1e-9, abs=1e-12 * sizes), (
             seed,
             x,
@@ -192,3 +195,12 @@ def test_random_scripts_match_exact_fractions(block):
 def test_random_scripts_over_eighteen_orders_of_magnitude(block):
     for seed in range(1000 + block * 25, 1000 + block * 25 + 25):
         compare(seed, wide=True)
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize("block", range(40))
+@pytest.mark.req("NET-10", "NET-14", "NET-16")
+def test_four_thousand_more(block):
+    """Minutes of CPU: ``pytest -m bench tests/dataplane``."""
+    for seed in range(10_000 + block * 100, 10_000 + block * 100 + 100):
+        compare(seed, wide=seed % 2 == 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +29,17 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DeviceCapacity:
-    """Cores and speed of one device."""
+    """Cores and speed of one device, and how works get them.
+
+    ``ps`` and ``reserved``: all works at once, as :meth:`DataPlaneApi.execute` says; ``slots``: a work waits for its
+    whole ``max_cores``, by (priority, arrival); ``preemptive``: the same, and an urgent work takes the cores of less
+    urgent ones.
+    """
 
     id: str
     cores: float
     core_speed: float = 1.0
+    sharing: Literal["reserved", "ps", "slots", "preemptive"] = "ps"
 
 
 @dataclass(slots=True)
@@ -88,6 +94,7 @@ class DataPlaneApi(Protocol):
 
         Cores are shared max-min among the active works of the device, each within its
         ``max_cores``; ``min_share`` cores are guaranteed (reserved sharing: equal to ``max_cores``).
+        On a device with slots works hold ``max_cores`` or wait; ``min_share`` means nothing there.
         """
         ...
 

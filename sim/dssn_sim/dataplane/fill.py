@@ -237,6 +237,16 @@ def _fix_at_cap(mem: int, f: int, now: float) -> None:
 
 
 @inner
+def _give_back(mem: int, x: int, rate: float) -> None:
+    """Add the rate of flows that are free again to what node ``x`` has left."""
+    nodes = NODES(mem)
+    node = nodes[x]
+    if node.resid < -node.cap:
+        node.num0 = inf  # far overfull after a cut: the sum has lost digits, see ``fill``
+    node.resid += rate
+
+
+@inner
 def _free_capped(mem: int, f: int, m: int, now: float) -> bool:
     """Free a held flow above the level of node ``m``; True if a fixed node is met."""
     misc = MISC(mem)[0]
@@ -254,7 +264,7 @@ def _free_capped(mem: int, f: int, m: int, now: float) -> bool:
             if node.popped:
                 broken = True
             else:
-                node.resid += flow.cap
+                _give_back(mem, x, flow.cap)
                 node.num += flow.w
                 node.cnt += 1
                 if x != m:
@@ -285,7 +295,7 @@ def _free_group(mem: int, g: int, now: float) -> float:
                 floor = min(floor, node.nlam)
             else:
                 w = pair.w + pair.wc
-                node.resid += w * lam
+                _give_back(mem, x, w * lam)
                 node.num += w
                 node.cnt += pair.cnt
                 node.foreign += pair.cnt

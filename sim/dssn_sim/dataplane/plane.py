@@ -18,9 +18,10 @@ from simpy.events import EventPriority
 
 from dssn_models.plan import NetworkPlan
 from dssn_sim.dataplane import events
-from dssn_sim.dataplane.api import DeviceCapacity, DeviceUse, LinkUse, Outcome
+from dssn_sim.dataplane.api import DeviceCapacity, LinkUse, Outcome
 from dssn_sim.dataplane.batch import larger
 from dssn_sim.dataplane.compiled import bound
+from dssn_sim.dataplane.devices import Devices
 from dssn_sim.dataplane.layout import MAX_ROUTE, UNBOUNDED_BPS, grow_links, new_state
 from dssn_sim.dataplane.slices import Reservations
 
@@ -49,7 +50,7 @@ class Activity(simpy.Event):
     carrier: simpy.Event | None  # pending arrival of the last byte
 
 
-class DataPlane(Reservations):
+class DataPlane(Reservations, Devices):
     """Flows over the directed links of a network and work on devices.
 
     Implements :class:`dssn_sim.dataplane.api.DataPlaneApi`. Rates in bit/s and cores, amounts in
@@ -105,10 +106,7 @@ class DataPlane(Reservations):
         self._legs_peak: dict[int, int] = {}
         self._legs_top = 0
         self._routes: dict[tuple[int, ...], tuple[int, Any]] = {}
-        self._cores = [d.cores for d in self._devices]
-        self._floors = [0.0] * len(self._devices)
-        self._floored: list[dict[int, Activity]] = [{} for _ in self._devices]
-        self._factor = [1.0] * len(self._devices)
+        self._open_devices()
         self._dirty = False
         self._flush_pending = False
         self._armed: simpy.Event | None = None
@@ -175,6 +173,10 @@ class DataPlane(Reservations):
             self._arrive(act, Outcome(self.env.now, self.env.now, 0.0))
             return act
         self._finish_due()
+        if device in self._slots:
+            act.layer = self._layer(0)
+            self._slots[device].come(act, work_core_s / speed, priority)
+            return act
         act.layer = self._layer(priority)
         act.floor = min(min_share, max_cores)
         if act.floor > 0.0:
@@ -195,6 +197,8 @@ class DataPlane(Reservations):
         elif event.carrier is not None:
             event.carrier = None  # the pending arrival finds that it is no longer awaited
             done = event.amount
+        elif not event.triggered:
+            done = max(event.amount - self._slots[event.device].withdraw(event) / event.scale, 0.0)
         else:
             assert isinstance(event.value, Outcome)
             return event.value
@@ -218,16 +222,7 @@ class DataPlane(Reservations):
         if event.slice_id >= 0:
             self._soft_dirty.add(event.slice_id)
 
-    # ------------------------------------------------------------------ capacities (links: see Reservations)
-
-    def set_device(self, device: int, cores: float) -> None:
-        """Change the cores of a device (0: down; running work stops until it is back)."""
-        self._finish_due()
-        self._cores[device] = cores
-        row = self._first_device + device
-        self._k.set_capacity(self._mem, row, cores, cores, -1, self.env.now)
-        self._scale_floors(device)
-        self._touch()
+    # ------------------------------------------------------------------ capacities: see Reservations and Devices
 
     # ------------------------------------------------------------------ questions
 
@@ -277,14 +272,6 @@ class DataPlane(Reservations):
                 )
             )
         return out
-
-    def device_use(self) -> Sequence[DeviceUse]:
-        """Return totals per device up to now."""
-        self._settle()
-        self._k.integrate_all(self._mem, self.env.now)
-        rows = self._state.links[self._first_device : self._first_device + len(self._devices)]
-        total = (rows["bits"] + rows["bitsc"]).tolist()
-        return [DeviceUse(core_s=t, busy_s=t) for t in total]
 
     def busy_integrals(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return busy seconds per directed link and busy core-seconds per device up to now, for sampling."""
@@ -394,6 +381,8 @@ class DataPlane(Reservations):
             held.flows.pop(act.number, None)
             if not held.hard:
                 self._soft_dirty.add(act.slice_id)
+        if act.device in self._slots:
+            self._slots[act.device].gone(act)
         if act.floor > 0.0:
             del self._floored[act.device][act.number]
             floors = self._floored[act.device]
@@ -445,6 +434,8 @@ class DataPlane(Reservations):
         if not self._dirty:
             return
         self._finish_due()
+        while self._slots_due:
+            self._slots_due.popitem()[0].decide()
         for number in sorted(self._soft_dirty):
             self._share_slice(self._slices[number])
         self._soft_dirty.clear()
@@ -496,14 +487,3 @@ class DataPlane(Reservations):
             self._state.order[: len(ranked)] = ranked
             self._state.misc["n_layers"] = len(ranked)
         return layer
-
-    def _scale_floors(self, device: int) -> None:
-        """Scale the guaranteed shares of a device down when its cores no longer suffice."""
-        floors, cores = self._floors[device], self._cores[device]
-        factor = cores / floors if floors > cores * (1.0 + 1e-12) else 1.0
-        if factor == self._factor[device]:
-            return
-        self._factor[device] = factor
-        for act in self._floored[device].values():
-            if act.slot >= 0:
-                self._k.set_guarantee(self._mem, act.slot, act.floor * factor, self.env.now)

@@ -134,10 +134,10 @@ def _new_load(mem: int, link: int, now: float) -> None:
     if row.parent >= 0:
         integrate(mem, row.parent, now)
         up = links[row.parent]
-        d = load - row.load
-        s = up.vl + d
-        up.vlc += two_sum_error(up.vl, d, s)
-        up.vl = s
+        for part in (-row.load, load):  # not their difference: it would lose the digits of the smaller
+            s = up.vl + part
+            up.vlc += two_sum_error(up.vl, part, s)
+            up.vl = s
         touch(mem, row.parent)
     row.load = load
 
