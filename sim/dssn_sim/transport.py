@@ -24,6 +24,10 @@ __all__ = ["Tcp"]
 
 #: A window that grows by less than this share in a round trip is looked at every few round trips.
 _STEP = 0.02
+#: A window shorter than this share of the round trip, at the link's rate, goes out in one burst.
+_BURST = 0.1
+#: A queue that was full is no longer so below this share of it.
+_EASED = 0.9
 _MOST_ROUNDS = 256
 #: 99 % of an exponential delay variation, over its mean.
 _JITTER_TAIL = log(100.0)
@@ -106,7 +110,7 @@ class _Lane:
             self.trim = 0.0
         if self.full_at(now) <= now and self.growth > 0.0:
             self.full_since = min(self.full_since, now)
-        else:
+        elif self.raw(now) < _EASED * self.most:
             self.full_since = inf
 
     def drops_at(self, t: float) -> float:
@@ -203,10 +207,9 @@ class Tcp:
             return
         self.rounds += 1
         now, window = self.env.now, flow.window
-        elapsed = now - flow.at
+        elapsed = max(now - flow.at, 1e-9)
         moved = flow.left - left
         rtt = self._rtt(flow)
-        fraction = min(1.0, elapsed / rtt)
         for lane in flow.lanes:
             lane.advance(now)
         rate = moved / elapsed
@@ -251,7 +254,7 @@ class Tcp:
             if window.phase == "slow_start":
                 # Acknowledgements come as close together as their segments crossed the narrowest link.
                 now_part = step * max(0.0, 1.0 - window.size * flow.segment / (flow.bottleneck.rate * rtt))
-                if flow.bottleneck.delay(now) > 0.0:
+                if flow.bottleneck.delay(now) > 0.0 and window.size * flow.segment > _BURST * flow.bottleneck.rate * rtt:
                     now_part = 0.0  # others' segments lie between them
                 window.grow(now_part)
                 step -= now_part
@@ -266,9 +269,7 @@ class Tcp:
             flow.credit += flow.pending
             flow.known += flow.pending
             flow.pending = 0.0
-        bursty = (
-            window.phase == "slow_start" and window.size * flow.segment < 0.5 * flow.bottleneck.rate * rtt
-        )
+        bursty = window.phase == "slow_start" and window.size * flow.segment < _BURST * flow.bottleneck.rate * rtt
         for i, lane in enumerate(flow.lanes):
             before, flow.seen[i] = flow.seen[i], lane.drops
             if lane.drops > before:
@@ -292,6 +293,8 @@ class Tcp:
         step = window.step(rtt, now)
         if self._codel(flow, rtt):
             return 1.0, 0.0
+        if window.phase == "slow_start":
+            step *= max(0.0, 1.0 - flow.credit / window.size)  # what was lost is not acknowledged
         rounds = 1.0
         if window.phase == "avoidance" and step > 0.0:
             rounds = float(int(min(max(1.0, _STEP * window.size / step), _MOST_ROUNDS)))
@@ -346,7 +349,7 @@ class Tcp:
                 chance = 1.0
                 for lane in flow.lanes:
                     chance *= 1.0 - lane.chance(now)
-                if bits < 0.5 * flow.bottleneck.rate * rtt:
+                if bits < _BURST * flow.bottleneck.rate * rtt:
                     flow.pending += (1.0 - chance) * window.size
                 if left <= bits and not flow.burst:
                     # All that is left goes out at once, behind what is in the queue.
@@ -363,7 +366,7 @@ class Tcp:
                 heard = (lane.full_since if lane.full_since < inf else lane.full_at(now)) + rtt - now
                 heard += 1.5 * rtt / window.size * lane.rate / max(lane.growth, 1.0)
                 if 0.0 < heard < wait:
-                    wait = heard
+                    wait = max(heard, 0.05 * rtt)
         timer = self.env.timeout(wait)
         flow.timer = timer
         timer.callbacks.append(lambda e: self._round(flow, e))
