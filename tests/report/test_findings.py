@@ -270,6 +270,27 @@ def test_a_move_levels_the_busiest_and_the_idlest_place():
     assert "1 of 3 places run hot" in said.sentences[1]
 
 
+@pytest.mark.parametrize(("use", "advice"), [(0.3, "leave the hot ones"), (0.8, "need more room")])
+def test_hot_places_need_another_placement_only_if_others_have_room(use, advice):
+    at = np.arange(60.0, HORIZON, 60.0)
+    value = np.where((at > 3600.0) & (at <= 4500.0), use, 0.1)
+    samples = pd.DataFrame(
+        {"replication": 0, "at_s": at, "kind": "node", "id": "dsn", "metric": "util", "value": value}
+    )
+    nodes = pd.DataFrame(
+        {"replication": 0, "node": ["dsn0", "dsn1"], "role": "dsn", "site": ["beijing", "shanghai"], "cores": 8.0, "jobs": 9,
+         "util_busy": [0.4, 0.1], "util_reserved": [0.4, 0.1], "busy_15min": 0.5, "reserved_15min": [0.95, 0.2],
+         "queue_mean": 0.0}
+    )  # fmt: skip
+    step = JobStepPlan("run", "tee.job", candidates=("dsn0", "dsn1"))
+    plan = without_faults(streams=(replace(make_plan().streams[0], steps=(step,)),))
+    data = run_of(plan, [order(0, 0, 0.0, 5.0)], nodes=nodes, samples=samples)
+    assert places.pooled_peak(data, "dsn") == pytest.approx(use)
+    (said,) = places.finding(data)
+    assert "1 of 2 places run hot" in said.sentences[1]
+    assert advice in said.sentences[1]
+
+
 def test_streams_named_in_the_question_are_answered():
     rows = [
         order(0, i, 10.0 * i, 20.0 if i % 2 else 4.0, stream="urgent" if i % 2 else "bulk")

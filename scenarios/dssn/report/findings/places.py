@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dssn.report.data import RunData
     from dssn_models.plan import Plan
 
-__all__ = ["Move", "finding", "move", "shared_nodes"]
+__all__ = ["Move", "finding", "move", "pooled_peak", "shared_nodes"]
 
 _WORDS: Final = ("where", "place", "shared", "idle")
 _ROLES: Final = {
@@ -30,6 +30,7 @@ _ROLES: Final = {
 #: Above this share of cores in the busiest stretch a place is hot.
 _HOT: Final = 0.7
 _ENDS: Final = 5
+_WINDOW_S: Final = 900.0
 
 
 def shared_nodes(data: RunData) -> pd.DataFrame:
@@ -183,10 +184,32 @@ def _should(data: RunData, nodes: pd.DataFrame) -> str:
             "may decide where work runs."
         )
     names = ", ".join(hot[:3]) + (" ..." if len(hot) > 3 else "")
-    return (
-        f"{text}. {len(hot)} of {len(top)} places run hot (peak of {show(_HOT, 'share')} or more: {names}); spread "
-        f"evenly all would be at {show(even, 'share')}, so work should leave the hot ones for the idle."
+    text = f"{text}. {len(hot)} of {len(top)} places run hot (peak of {show(_HOT, 'share')} or more: {names})"
+    together = pooled_peak(data, str(nodes["role"].iloc[0]))
+    if not np.isfinite(together):
+        return f"{text}; spread evenly all would be at {show(even, 'share')} on average."
+    advice = (
+        "there is room elsewhere when one is hot: work should leave the hot ones for the idle"
+        if together < _HOT
+        else "they need more room rather than another placement"
     )
+    return (
+        f"{text}; all together execute on {show(together, 'share')} of their cores in the busiest quarter of an hour, "
+        f"so {advice}."
+    )
+
+
+def pooled_peak(data: RunData, role: str) -> float:
+    """Return the share of a role's cores that execute in its busiest quarter of an hour, mean over the replications."""
+    samples = data.after_warmup("samples", "at_s")
+    own = samples[(samples["kind"] == "node") & (samples["id"] == role) & (samples["metric"] == "util")]
+    own = own[own["at_s"] <= data.horizon_s].sort_values("at_s")
+    found = []
+    for _, part in own.groupby("replication"):
+        step = float(part["at_s"].diff().median()) if len(part) > 1 else float("nan")
+        width = max(1, round(_WINDOW_S / step)) if step > 0 else 1
+        found.append(float(part["value"].rolling(min(width, len(part))).mean().max()))
+    return float(np.mean(found)) if found else float("nan")
 
 
 def _delay(data: RunData, nodes: pd.DataFrame, found: Move) -> str:
