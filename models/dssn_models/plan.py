@@ -175,7 +175,7 @@ class NodePlan:
     core_speed: float = 1.0  # relative to the reference core of the cost tables
     memory_bytes: float = 16e9
     disk_bytes: float = 1e12
-    sharing: Literal["reserved", "ps"] = "reserved"
+    sharing: Literal["reserved", "ps", "slots", "preemptive"] = "reserved"
     accelerators: tuple[AcceleratorPlan, ...] = ()
     tee: TeePlan | None = None
     engines: tuple[str, ...] = ()  # empty: all that fit

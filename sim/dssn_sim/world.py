@@ -90,7 +90,7 @@ class World:
         self.dp = DataPlane(
             self.env,
             plan.network,
-            [DeviceCapacity(n.id, n.cores, n.core_speed) for n in plan.nodes],
+            [DeviceCapacity(n.id, n.cores, n.core_speed, n.sharing) for n in plan.nodes],
             reservable=RESERVABLE,
         )
         self.allocator: Allocator[int] = Allocator({n.id: (n.cores, n.memory_bytes) for n in plan.nodes})

@@ -66,7 +66,12 @@ def build(specs, broken, sharing, protection):
 
 @pytest.mark.req("NET-01", "DCC-04", "DCC-11", "DCC-13", "BIZ-06", "OPS-01", "PC-21")
 @settings(max_examples=40, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-@given(streams, faults, st.sampled_from(["reserved", "ps"]), st.sampled_from(["none", "1+1", "restoration"]))
+@given(
+    streams,
+    faults,
+    st.sampled_from(["reserved", "ps", "slots", "preemptive"]),
+    st.sampled_from(["none", "1+1", "restoration"]),
+)
 def test_everything_is_accounted_for_and_given_back(specs, broken, sharing, protection):
     p = build(specs, broken, sharing, protection)
     world = run_world(p, 0)

@@ -146,8 +146,10 @@ class _NodeCommon(Model):
     """Engines whose image is on the node at the start; ``all`` for every one."""
     accelerators: Annotated[tuple[AcceleratorSpec, ...], Field(max_length=16)] = ()
     """Accelerator cards."""
-    sharing: Literal["reserved", "ps"] | None = None
-    """``reserved``: a job holds its cores; ``ps``: jobs share the processor; default by form."""
+    sharing: Literal["reserved", "ps", "slots", "preemptive"] | None = None
+    """Who gets the cores. ``reserved``: a job holds its cores from start to end; ``ps``: jobs share the processor, by
+    priority; ``slots``: each step of work waits for its cores, by priority; ``preemptive``: the same, and urgent work
+    interrupts other work, which later goes on where it stopped. Default by form."""
     party: Id | None = None
     """Who owns the node; default: a party of its own for DSN and DRN, ``dssn`` for the others."""
     operator: Text = ""
