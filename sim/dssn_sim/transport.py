@@ -45,6 +45,7 @@ class _Lane:
     __slots__ = (
         "a",
         "at",
+        "backlog",
         "drops",
         "fall",
         "full_since",
@@ -61,7 +62,7 @@ class _Lane:
         self.most = buffer / rate  # s
         self.a = self.slope = self.fall = self.trim = 0.0
         self.growth = 0.0  # of all windows, bit/s
-        self.at = 0.0
+        self.at = self.backlog = 0.0
         self.drops = 0.0  # chance of a drop, integrated over time (s)
         self.history: list[tuple[float, float]] = []
         self.full_since = inf
@@ -134,7 +135,7 @@ class _Flow:
         self.a: list[float] = []
         self.slope = self.fall = self.g = 0.0
         self.burst = self.gone = False
-        self.since = -1.0
+        self.since = inf
         self.count = 0
         self.timer: Any = None
 
@@ -214,6 +215,9 @@ class Tcp:
             lane.advance(now)
         rate = moved / elapsed
         again = self._lost(flow, moved, elapsed, rtt)
+        if not self._droptail:
+            self._codel(flow, rate)
+            rtt = self._rtt(flow)
         wasted = flow.loss * moved
         left += wasted
         flow.credit += wasted / flow.segment
@@ -233,15 +237,6 @@ class Tcp:
                 lane = flow.bottleneck
                 room = (lane.most - lane.delay(now)) * lane.rate
                 flow.pending += max(0.0, burst - max(room, 0.0)) / flow.segment
-        if not self._droptail:
-            # A queue of its own: what of the window is not on the way.
-            waits = (
-                window.size * flow.segment / rate - flow.rtt
-                if 0.0 < rate < 0.99 * flow.cap and not flow.burst
-                else 0.0
-            )
-            flow.own = max(0.0, waits)
-            rtt = flow.rtt + flow.own
         window.grow(flow.g * elapsed / flow.segment)
         if flow.known >= 1.0:
             lost = max(1.0, float(int(flow.credit)))
@@ -291,8 +286,6 @@ class Tcp:
         if window.measured(rtt, window.size * flow.segment / lane.rate):
             window.full_pipe(rtt)
         step = window.step(rtt, now)
-        if self._codel(flow, rtt):
-            return 1.0, 0.0
         if window.phase == "slow_start":
             step *= max(0.0, 1.0 - flow.credit / window.size)  # what was lost is not acknowledged
         rounds = 1.0
@@ -300,21 +293,26 @@ class Tcp:
             rounds = float(int(min(max(1.0, _STEP * window.size / step), _MOST_ROUNDS)))
         return rounds, step
 
-    def _codel(self, flow: _Flow, rtt: float) -> bool:
-        if self._droptail:
-            return False
-        now = self.env.now
+    def _codel(self, flow: _Flow, rate: float) -> None:
+        """FQ-CoDel: note what waits in the flow's own queue, and what is dropped there (RFC 8289, 8290)."""
+        now, lane = self.env.now, flow.bottleneck
+        before = flow.own * flow.rate
+        limited = 0.0 < rate < 0.99 * flow.cap and not flow.burst and flow.window.phase != "timeout"
+        flow.own = max(0.0, flow.window.size * flow.segment / rate - flow.rtt) if limited else 0.0
+        backlog = flow.own * rate
+        lane.backlog += backlog - before
+        flow.rate = rate
+        over = lane.backlog - lane.most * lane.rate
+        if over > 0.0 and backlog > 0.0:
+            flow.pending += over * backlog / lane.backlog / flow.segment
         if flow.own < _CODEL_TARGET_S:
-            flow.since, flow.count = -1.0, 0
-            return False
-        if flow.since < 0.0:
+            flow.since, flow.count = inf, 0
+        elif flow.since == inf:
             flow.since = now + _CODEL_INTERVAL_S
-        if now >= flow.since:
+        elif now >= flow.since:
             flow.count += 1
             flow.since = now + _CODEL_INTERVAL_S / flow.count**0.5
-            flow.window.lose(1.0)
-            return True
-        return False
+            flow.pending += 1.0
 
     # ------------------------------------------------------------------ inside
 
@@ -325,7 +323,6 @@ class Tcp:
     def _go(self, flow: _Flow, left: float, step: float, rounds: float) -> None:
         """Hand the window to the solver, tell the queues, and set the next look."""
         window, act, now = flow.window, flow.act, self.env.now
-        flow.rate = (flow.left - left) / (now - flow.at) if now > flow.at else 0.0
         flow.at, flow.left = now, left
         rest = left / flow.segment
         if rest <= window.size + step:
@@ -343,7 +340,7 @@ class Tcp:
         if window.phase == "timeout":
             flow.cap, weight = _STALLED_BPS, 1.0
         else:
-            flow.cap = min(bits / (rtt - worst), flow.limit)
+            flow.cap = min(bits / (rtt - worst - flow.own), flow.limit)
             weight = bits / rtt
             if window.phase == "slow_start":
                 chance = 1.0
@@ -360,7 +357,7 @@ class Tcp:
             if not self._droptail:
                 weight = 1.0
         self.plane.resume(act, left, weight * flow.weight, flow.cap)
-        wait = rounds * rtt
+        wait = min(rounds * rtt, max(flow.since - now, rtt))
         if self._droptail and window.phase in ("slow_start", "avoidance"):
             for lane in flow.lanes:
                 heard = (lane.full_since if lane.full_since < inf else lane.full_at(now)) + rtt - now
@@ -400,6 +397,7 @@ class Tcp:
         flow.gone = True
         for lane in flow.lanes:
             lane.advance(self.env.now)
+        flow.bottleneck.backlog -= flow.own * flow.rate
         self._tell(flow, 0.0, 0.0)
 
     def _lane(self, link: int) -> _Lane:
