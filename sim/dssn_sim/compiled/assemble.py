@@ -21,6 +21,7 @@ from dssn_models.engines.registry import REGISTRY
 from dssn_models.network.routing import Router
 from dssn_models.nodes.admission import WEIGHTS
 from dssn_models.plan import JobStepPlan, NodePlan, Plan, ServicePlan
+from dssn_models.policies.technology import ISOLATION_RANK
 from dssn_models.rng import key_of
 from dssn_sim.compiled.draws import kind_of
 from dssn_sim.compiled.layout import PLAN, State
@@ -189,6 +190,7 @@ class Assembly:
             row["rate_ab"], row["rate_ba"] = link.rate_ab_bps, link.rate_ba_bps
             row["technology"] = self.link_technologies.of(link.technology)
             row["shared"] = link.shared
+            row["isolation"] = ISOLATION_RANK.get(link.isolation, 0)
         self.state.put("links", table)
         n = self.n_sites
         self.state.put("path_of", np.full(len(self.technologies) * n * n, -1, np.int32))

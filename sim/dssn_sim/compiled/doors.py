@@ -32,6 +32,7 @@ SIGNATURES: Final[dict[str, str]] = {
     "cut": "void(int64, int64)",
     "request": "void(int64, int64)",
     "give_back": "void(int64, int64)",
+    "choose_network": "int64(int64, int64)",
     "place": "int64(int64, int64)",
     "step": "int64(int64, int64)",
     "allocate": "void(int64, int64)",
@@ -72,7 +73,8 @@ def _door(name: str) -> Any:
         target = builder.inttoptr(load(load(given[0], _TABLE), offset), function.as_pointer())
         have = signature.args[1].types
         passed = [
-            context.cast(builder, builder.extract_value(given[1], i), have[i], want) for i, want in enumerate(args)
+            context.cast(builder, builder.extract_value(given[1], i), have[i], want)
+            for i, want in enumerate(args)
         ]
         answer = builder.call(target, passed)
         return context.get_dummy_value() if nothing else answer

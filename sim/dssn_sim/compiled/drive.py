@@ -9,7 +9,17 @@ import numpy as np
 
 from dssn_models.engines.registry import REGISTRY
 from dssn_models.rng import key_of
-from dssn_sim.compiled import doors, machine, ops_allocate, ops_data, ops_end, ops_job, ops_place, ops_step
+from dssn_sim.compiled import (
+    doors,
+    machine,
+    ops_allocate,
+    ops_data,
+    ops_end,
+    ops_job,
+    ops_network,
+    ops_place,
+    ops_step,
+)
 from dssn_sim.compiled.assemble import OPERATIONS, Assembly
 from dssn_sim.compiled.layout import FIXED, LIFE, RECORDS, SPARE
 from dssn_sim.compiled.tape import ASK
@@ -34,6 +44,7 @@ _FUNCTIONS = {
     "cut": ops_data.cut,
     "request": ops_allocate.request,
     "give_back": ops_allocate.give_back,
+    "choose_network": ops_network.choose_network,
     "place": ops_place.place,
     "step": ops_step.step,
     "allocate": ops_job.allocate,
@@ -132,12 +143,21 @@ class Machine:
         placement = plan.policies.get("placement")
         name = placement.name if placement is not None else ""
         options = placement.options if placement is not None else {}
-        row["placement"] = ops_place.POLICIES.index(name) if name in ops_place.POLICIES else len(ops_place.POLICIES)
+        row["placement"] = (
+            ops_place.POLICIES.index(name) if name in ops_place.POLICIES else len(ops_place.POLICIES)
+        )
         row["choices"] = int(options.get("choices", 0))
         row["policy_key"] = key_of(run.seed, a.replication, "policy", "placement")
         # Others look at free rates too: then when a rate is first seen matters.
         looks = name in ("joint", "earliest_finish") or "technology" in plan.policies
         row["look_at_links"] = looks
+        technology = plan.policies.get("technology")
+        if technology is not None and technology.name in ops_network.TECHNOLOGIES:
+            row["technology"] = ops_network.TECHNOLOGIES.index(technology.name)
+            row["fixed"] = a.technologies.of(str(technology.options.get("technology", "otn")))
+        planes = [a.technologies.of(name) for name in sorted(a.router.planes)]
+        row["n_planes"] = len(planes)
+        self.state.put("planes", np.array(planes, np.int32))
         queueing = plan.policies.get("queueing")
         kind = queueing.name if queueing is not None else ""
         aging = float(queueing.options.get("aging", np.inf)) if queueing is not None else np.inf

@@ -101,6 +101,7 @@ PLAN: Final[dict[str, np.dtype[Any]]] = {
     "links": _row(
         delay_s="f8", overhead="f8", price="f8", rate_ab="f8", rate_ba="f8", technology="i4", shared="i4",
         down="i4",
+        isolation="i4",  # 0 none, 1 soft, 2 hard
     ),
     # Site-to-site paths: [technology code, source site, target site] -> row of paths; -1: not asked yet, -2: none.
     "path_of": np.dtype("i4"),
@@ -109,6 +110,7 @@ PLAN: Final[dict[str, np.dtype[Any]]] = {
         narrow_link="i4",  # directed; -1: no link
     ),
     "path_links": np.dtype("i4"),
+    "planes": np.dtype("i4"),  # codes of the carrier services, by name
     "rtt": np.dtype("f8"),  # [site, site] of control paths; NaN: not asked yet
     # [operation, site] -> row of desks; -1: the scenario has no such service.
     "desk_of": np.dtype("i4"),
@@ -276,7 +278,8 @@ MACHINE = np.dtype(
         ("n_columns", "i4"), ("n_parties", "i4"), ("n_roles", "i4"), ("n_operators", "i4"), ("n_buckets", "i4"),
         ("n_guards", "i4"),
         # how decisions are taken
-        ("placement", "i4"), ("choices", "i4"), ("queueing", "i4"), ("max_retries", "i4"), ("look_at_links", "i4"),
+        ("placement", "i4"), ("choices", "i4"), ("queueing", "i4"), ("technology", "i4"), ("fixed", "i4"), ("n_planes", "i4"),
+        ("max_retries", "i4"), ("look_at_links", "i4"),
         ("window", "i4"), ("max_bypass", "i4"),
         # state of the loop
         ("dirty", "i4"), ("draining", "i4"), ("more_orders", "i4"), ("ready_first", "i4"), ("ready_n", "i4"), ("n_dirty", "i4"),

@@ -86,14 +86,16 @@ __all__ = ["advance", "run"]
     T.called, T.callers, T.images, T.candidates, T.in_flight, T.flow_thread, T.r_proofs, T.r_decisions,
 )  # fmt: skip
 _settle, _end_due = door("settle"), door("end_due")
-_step, _place, _allocate, _clean_up = door("step"), door("place"), door("allocate"), door("clean_up")
+_choose_network, _step, _place, _allocate, _clean_up = (
+    door("choose_network"), door("step"), door("place"), door("allocate"), door("clean_up"),
+)  # fmt: skip
 _begin_flow, _finish_flow, _finish_work, _cut = (
     door("begin_flow"), door("finish_flow"), door("finish_work"), door("cut"),
 )  # fmt: skip
 _fail, _finish, _advance = door("fail"), door("finish"), door("advance")
 
-_ORDERS, _ROOM, _LOOK, _ADMISSION, _TECHNOLOGY, _NETWORK = (
-    tape.ASK.ORDERS, tape.ASK.ROOM, tape.ASK.SAMPLE, tape.ASK.ADMISSION, tape.ASK.TECHNOLOGY, tape.ASK.NETWORK,
+_ORDERS, _ROOM, _LOOK, _ADMISSION, _NETWORK = (
+    tape.ASK.ORDERS, tape.ASK.ROOM, tape.ASK.SAMPLE, tape.ASK.ADMISSION, tape.ASK.NETWORK,
 )  # fmt: skip
 _QUEUE_FULL, _CERTIFICATE, _DEFECT, _NO_LINK, _UNREACHED, _NODE_DOWN, _NO_ENGINE = (
     tape.REASON[code]
@@ -106,7 +108,7 @@ _NEGOTIATION, _JOB, _ALLOCATION, _TRANSFER = (
     min(n for (machine, _s), n in tape.STATE.items() if machine == name)
     for name in ("negotiation", "job", "allocation", "transfer")
 )
-_PLACEMENT, _ADMISSION_KIND, _TECHNOLOGY_KIND = range(3)  # kinds of decisions (r_decisions.kind)
+_BY_ADMISSION = 1  # kind of decision (r_decisions.kind)
 
 
 # ------------------------------------------------------------------ larger operations
@@ -225,7 +227,10 @@ def _check_nodes(mem: int, t: int) -> bool:
         return True
     job_def, k = JOB_DEFS(mem)[JOBS(mem)[th.job].job_def], wrong - 1
     place = BOUND(mem)[th.job * m.n_roles + k].place
-    _fail(mem, (mem, t, admits(mem, job_def.engine, th.d, job_def.role0 + k, place), job_def.role0 + k, place, True))
+    _fail(
+        mem,
+        (mem, t, admits(mem, job_def.engine, th.d, job_def.role0 + k, place), job_def.role0 + k, place, True),
+    )
     return False
 
 
@@ -349,7 +354,7 @@ def _before_run(mem: int, t: int, op: int) -> bool:
             return False
         choice = m.ask_c if row.a == 2 else 0
         th.sub = 0
-        _note_decision(mem, th.d, _ADMISSION_KIND, choice, 0)
+        _note_decision(mem, th.d, _BY_ADMISSION, choice, 0)
         if choice < 0:
             _fail(mem, (mem, t, -1 - choice, -1, -1, True))
             return False
@@ -367,10 +372,15 @@ def _before_run(mem: int, t: int, op: int) -> bool:
             return False
         if op == tape.REVIEW and verdict == tape.PASS:
             th.pc = row.a - 1
-    elif op == tape.CHOOSE_NETWORK or op == tape.NETWORK_ORDER:
+    elif op == tape.CHOOSE_NETWORK:
+        said = _choose_network(mem, (mem, t))
+        if said < 0:
+            _fail(mem, (mem, t, -said, -2, -1, True))
+        return said == 0
+    elif op == tape.NETWORK_ORDER:
         if th.sub == 0:
             th.sub = 1
-            m.ask = _TECHNOLOGY if op == tape.CHOOSE_NETWORK else _NETWORK
+            m.ask = _NETWORK
             return False
         th.sub = 0
         if m.ask_c < 0:

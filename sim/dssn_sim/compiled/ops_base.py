@@ -10,7 +10,17 @@ from dssn_sim.compiled.layout import TABLES
 from dssn_sim.compiled.memory import table_at
 from dssn_sim.dataplane.compiled import inner
 
-__all__ = ["T", "add_branch", "add_thread", "drop_thread", "end_branch", "note_state", "ready", "value", "wait_until"]
+__all__ = [
+    "T",
+    "add_branch",
+    "add_thread",
+    "drop_thread",
+    "end_branch",
+    "note_state",
+    "ready",
+    "value",
+    "wait_until",
+]
 
 
 class _Tables:

@@ -369,7 +369,9 @@ def _put_image(mem: int, place: int, image: int) -> None:
     while used + size > room:
         oldest = -1
         for k in range(m.n_images):
-            if cached[first + k].held and (oldest < 0 or cached[first + k].used < cached[first + oldest].used):
+            if cached[first + k].held and (
+                oldest < 0 or cached[first + k].used < cached[first + oldest].used
+            ):
                 oldest = k
         if oldest < 0:
             break

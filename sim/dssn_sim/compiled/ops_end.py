@@ -54,7 +54,9 @@ _TERMINATED, _CUT, _JOB_FAILED = (
 _FINALIZED, _SUSPENDED, _PENDING, _RUNNING = (
     _STATE["negotiation", "FINALIZED"], _STATE["transfer", "SUSPENDED"], _STATE["job", "Pending"], _STATE["job", "Running"],
 )  # fmt: skip
-_NEGOTIATED = tuple(_STATE["negotiation", s] for s in ("OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "FINALIZED"))
+_NEGOTIATED = tuple(
+    _STATE["negotiation", s] for s in ("OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "FINALIZED")
+)
 _ACKNOWLEDGED, _IN_PROGRESS, _HELD, _ORDER_FAILED, _ORDER_REJECTED = (
     _STATE["order", s] for s in ("acknowledged", "inProgress", "held", "failed", "rejected")
 )
@@ -179,7 +181,13 @@ def _detach(mem: int, t: int) -> None:
             CALLERS(mem)[th.at].thread = -1  # it is served all the same
     elif wait == PULL or wait == CHANNEL:
         stop_waiting_for(mem, t)
-    elif wait == FLOW or wait == LATENCY or wait == WORK or wait == TIMER or (wait == TIME and (th.pc < 0 or fetches)):
+    elif (
+        wait == FLOW
+        or wait == LATENCY
+        or wait == WORK
+        or wait == TIMER
+        or (wait == TIME and (th.pc < 0 or fetches))
+    ):
         _cut(mem, (mem, t))
     elif wait == GRANT:
         stop_waiting(mem, t)

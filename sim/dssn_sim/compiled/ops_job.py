@@ -25,7 +25,18 @@ from dssn_sim.compiled.ops_channel import release_channel
 from dssn_sim.compiled.ops_route import site_rtt
 from dssn_sim.dataplane.compiled import inner, jit
 
-__all__ = ["admits", "allocate", "appraise", "begin_job", "bind", "check_nodes", "clean_up", "collect", "enclave", "granted"]
+__all__ = [
+    "admits",
+    "allocate",
+    "appraise",
+    "begin_job",
+    "bind",
+    "check_nodes",
+    "clean_up",
+    "collect",
+    "enclave",
+    "granted",
+]
 
 TAPE, JOB_DEFS, ROLE_DEFS, STEP_DEFS, WORK_DEFS, PLACES, NODES, TEES, ENGINES, CLASSES, TEMPLATES, PROVIDERS = (
     T.tape, T.job_defs, T.role_defs, T.step_defs, T.work_defs, T.places, T.nodes, T.tees, T.engines, T.classes,
@@ -123,7 +134,10 @@ def check_nodes(mem: int, t: int) -> int:
             if bound[first + i].place == bound[first + k].place:
                 bound[first + k].first = i
                 break
-        if role.bind != _ALIAS and admits(mem, job_def.engine, th.d, job_def.role0 + k, bound[first + k].place) != 0:
+        if (
+            role.bind != _ALIAS
+            and admits(mem, job_def.engine, th.d, job_def.role0 + k, bound[first + k].place) != 0
+        ):
             return k + 1
     for s in range(job_def.step0, job_def.step0 + job_def.steps):
         sd = STEP_DEFS(mem)[s]

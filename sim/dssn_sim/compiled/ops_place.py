@@ -33,7 +33,11 @@ _settle = door("settle")
 #: Placement policies by number (``machine.placement``).
 POLICIES = ("nearest", "least_loaded", "cheapest", "random", "joint", "earliest_finish")
 NEAREST, LEAST_LOADED, CHEAPEST, RANDOM, JOINT, EARLIEST, OWN = range(7)
-_ASK, _NO_ENGINE, _NO_ROUTE = tape.ASK.PLACEMENT, tape.REASON["capacity.engine"], tape.REASON["network.no_route"]
+_ASK, _NO_ENGINE, _NO_ROUTE = (
+    tape.ASK.PLACEMENT,
+    tape.REASON["capacity.engine"],
+    tape.REASON["network.no_route"],
+)
 
 NEXT, ASKED = 0, 2  # else place() returns -reason
 
@@ -111,7 +115,12 @@ def _start(mem: int, t: int, place: int, role: int, free_bps: float) -> tuple[fl
         return start, 1.0
     tee = TEES(mem)[node.tee]
     within = min(size, tee.enclave)
-    start += tee.start_s + tee.start_s_per_byte * (within + tee.eviction * (size - within)) + tee.quote_s + tee.verify_s
+    start += (
+        tee.start_s
+        + tee.start_s_per_byte * (within + tee.eviction * (size - within))
+        + tee.quote_s
+        + tee.verify_s
+    )
     return start, enclave_factor(mem, node.tee, NODES(mem)[place].enclave_used + size)
 
 

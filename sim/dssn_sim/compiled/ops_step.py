@@ -73,7 +73,9 @@ def _prepare(mem: int, t: int, step: int) -> bool:
                 core_s *= (1.0 - part) + part / faster
         if sd.in_enclave and place.tee >= 0:
             own = value(mem, d, ROLE_DEFS(mem)[job_def.role0 + r].enclave)
-            core_s *= enclave_factor(mem, place.tee, max(NODES(mem)[bound[first + r].place].enclave_used, own))
+            core_s *= enclave_factor(
+                mem, place.tee, max(NODES(mem)[bound[first + r].place].enclave_used, own)
+            )
         bound[first + r].work += core_s
     bulk = SUITES(mem)[TEMPLATES(mem)[delivery.template].suite].bulk
     for i in range(sd.send0, sd.send0 + sd.sends):
@@ -103,7 +105,10 @@ def _compute(mem: int, t: int, step: int, share: float) -> None:
         if role.work > 0.0:
             child = add_branch(mem, t, -1)
             THREADS(mem)[child].a = role.place
-            cores = min(min(value(mem, d, ROLE_DEFS(mem)[job_def.role0 + r].cores), PLACES(mem)[role.place].cores), most)
+            cores = min(
+                min(value(mem, d, ROLE_DEFS(mem)[job_def.role0 + r].cores), PLACES(mem)[role.place].cores),
+                most,
+            )
             _begin_work(mem, (mem, child, role.work * share, cores))
 
 

@@ -43,6 +43,9 @@ PLACEMENT_REASONS: Final = {
     "earliest_finish": "earliest end of the work",
 }  # fmt: skip
 
+#: What the shipped technology policies say of their choice.
+TECHNOLOGY_REASONS: Final = {"cheapest": "lowest price", "fastest": "smallest delay", "fixed": "fixed"}
+
 _STATES: Final = ("completed", "failed", "rejected")
 
 
@@ -319,15 +322,16 @@ class Records:
 
     def _decisions(self) -> list[Any]:
         r = self.rows("r_decisions")
-        kinds = ("placement", "admission")
+        kinds = ("placement", "admission", "technology")
         policies = [self.plan.policies[k].name if k in self.plan.policies else "" for k in kinds]
         n = len(self._places)
-        choice = np.where(r["kind"] == 1, n, np.where(r["choice"] < 0, n + 1, r["choice"]))
-        reason = np.where(r["kind"] == 1, 0, np.where(r["choice"] < 0, -1 - r["choice"], len(tape.REASONS)))
-        why = PLACEMENT_REASONS.get(policies[0], "")
+        choice = np.where(r["kind"] == 1, n, np.where(r["choice"] < 0, n + 1, r["choice"] + (r["kind"] == 2) * (n + 2)))
+        reason = np.where(r["choice"] < 0, -1 - r["choice"], len(tape.REASONS) + r["kind"])
+        why = [PLACEMENT_REASONS.get(policies[0], ""), "", TECHNOLOGY_REASONS.get(policies[2], "")]
         return [
             r["at_s"], r["number"], words(r["kind"], kinds), words(r["kind"], policies),
-            words(choice, [*self._places, "Admit", "RefuseOrder"]), words(reason, [*tape.REASONS, why]),
+            words(choice, [*self._places, "Admit", "RefuseOrder", *self.assembly.technologies.words]),
+            words(reason, [*tape.REASONS, *why]),
             r["candidates"].astype(np.int64),
         ]  # fmt: skip
 

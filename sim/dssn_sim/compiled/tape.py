@@ -56,7 +56,7 @@ __all__ = ["ASK", "Binding", "DATA", "NOTES", "OPS", "PHASE_OF", "REASON", "REAS
     NEGOTIATE,  # five half round trips to the farthest provider, each to the next state
     REVIEW,  # a: where to go on if nobody needs to look
     HUMAN,  # the person's verdict
-    CHOOSE_NETWORK,  # a technology policy decides (asks Python)
+    CHOOSE_NETWORK,  # a technology policy decides; a: isolation asked (0 none, 1 soft, 2 hard); b: reference of the rate asked
     NETWORK_ORDER,  # slices to and from every provider (asks Python)
     JOB,  # a: row of job_defs; begins an attempt, and is where a retry goes on
     BIND,  # roles of consumer and providers to their nodes
