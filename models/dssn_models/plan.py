@@ -159,6 +159,7 @@ class AcceleratorPlan:
     kind: str  # gpu | fpga | paillier_card ...
     count: int
     speedup: Mapping[str, float] = field(default_factory=dict)  # operator -> factor
+    exclusive: bool = False  # a card serves one step at a time
 
 
 @dataclass(frozen=True)

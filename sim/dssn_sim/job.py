@@ -318,9 +318,9 @@ class Job:
         if not traffic or not work:
             a = 1.0
         if work and a > 0:
-            yield from fork(env, [self._compute(r, w * a, step.cores) for r, w in work])
+            yield from fork(env, [self._compute(r, w * a, step) for r, w in work])
         if a < 1:
-            both = [self._compute(r, w * (1 - a), step.cores) for r, w in work]
+            both = [self._compute(r, w * (1 - a), step) for r, w in work]
             both += [self._send(s, t, b * (1 - a), step.data) for s, t, b in traffic]
             yield from fork(env, both)
         if traffic and a > 0:
@@ -347,11 +347,11 @@ class Job:
                 total[role] = total.get(role, 0.0) + cipher
         return [(r, w) for r, w in total.items() if w > 0]
 
-    def _compute(self, role: str, core_s: float, cores: float) -> Process:
-        node, need = self._node(role), self._need(role)
-        most = min(need.cores, node.cores, cores)
-        reserved = node.sharing == "reserved"
-        yield from self.world.compute(self.delivery, node, core_s, most, reserved=reserved)
+    def _compute(self, role: str, core_s: float, step: Step) -> Process:
+        d, node, need = self.delivery, self._node(role), self._need(role)
+        most = min(need.cores, node.cores, step.cores)
+        work = self.world.compute(d, node, core_s, most, reserved=node.sharing == "reserved")
+        yield from self.world.cards.use(node, step, d.cls.priority, work)
 
     def _send(self, source: str, target: str, payload: float, data: str) -> Process:
         d = self.delivery

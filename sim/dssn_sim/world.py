@@ -24,6 +24,7 @@ from dssn_models.policies.legality import fault_of
 from dssn_models.policies.registry import SHIPPED, as_policy, label, resolve
 from dssn_models.rng import Streams, key_of
 from dssn_models.trust.compliance import RulePack
+from dssn_sim.cards import Cards
 from dssn_sim.channels import Channels
 from dssn_sim.clock import Clock
 from dssn_sim.compiled.draws import Drawer, PolicyRandom, uniform_of
@@ -99,6 +100,7 @@ class World:
         self.stations: dict[str, Station] = {}
         self.by_kind: dict[str, list[ServicePlan]] = {}
         self._make_stations()
+        self.cards = Cards(self.env, plan.nodes)
         self.enclave_used = dict.fromkeys(self.node_index, 0.0)
         self.down_nodes: set[str] = set()
         self.node_down_since: dict[str, float] = {}

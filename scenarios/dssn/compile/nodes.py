@@ -12,7 +12,16 @@ from dssn.compile.needs import SITES, nodes_chosen, sites_chosen
 from dssn.compile.select import apportion, choose_nodes, choose_sites, spread
 from dssn.schema import Scenario
 from dssn.schema.network import Access
-from dssn.schema.nodes import Asset, AssetGroup, GeneratedAssets, GeneratedNodes, Node, NodeGroup, TeeSpec
+from dssn.schema.nodes import (
+    AcceleratorSpec,
+    Asset,
+    AssetGroup,
+    GeneratedAssets,
+    GeneratedNodes,
+    Node,
+    NodeGroup,
+    TeeSpec,
+)
 from dssn_models.compute.catalogue import FORMS, TEES, accelerator, parse_size
 from dssn_models.engines.registry import REGISTRY
 from dssn_models.network.graph import Topology
@@ -111,7 +120,7 @@ def _place(scenario: Scenario, spec: Node | NodeGroup, name: str, site: str, siz
         memory_bytes=measure.memory_bytes,
         disk_bytes=spec.disk,
         sharing=spec.sharing or ("ps" if form.sharing == "ps" else "reserved"),
-        accelerators=tuple(_card(a.kind, a.count, a.speedup) for a in spec.accelerators),
+        accelerators=tuple(_card(a) for a in spec.accelerators),
         tee=tee_plan(spec.tee),
         engines=spec.engines,
         preloaded=_images(spec.preloaded),
@@ -131,9 +140,9 @@ def _images(engines: Sequence[str]) -> tuple[str, ...]:
     return tuple(REGISTRY[name].image.name for name in names)
 
 
-def _card(kind: str, count: int, speedup: Mapping[str, float]) -> AcceleratorPlan:
-    card = accelerator(kind, count)
-    return replace(card, speedup={**card.speedup, **speedup}) if speedup else card
+def _card(spec: AcceleratorSpec) -> AcceleratorPlan:
+    card = accelerator(spec.kind, spec.count)
+    return replace(card, speedup={**card.speedup, **spec.speedup}, exclusive=spec.exclusive)
 
 
 def _default_access(scenario: Scenario, role: str) -> Access:

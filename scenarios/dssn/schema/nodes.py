@@ -110,6 +110,9 @@ class AcceleratorSpec(Model):
     """How many."""
     speedup: dict[str, Positive] = Field(default_factory=dict)
     """Operator to factor; default: the catalogue's."""
+    exclusive: bool = False
+    """A card serves one step at a time and the others wait for it, by priority; else any number of steps share
+    it, each at its full speed-up."""
 
 
 def _listed(value: Any) -> Any:
