@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dssn_models.engines.api import JobCost, RoleNeed
-from dssn_models.plan import JobStepPlan, StreamPlan
+from dssn_models.plan import JobStepPlan, Plan, StreamPlan
+from dssn_models.policies.technology import ISOLATION_RANK
 from dssn_sim.compiled import tape
 from dssn_sim.compiled.assemble import OPERATIONS, Assembly
 from dssn_sim.compiled.layout import PLAN
 from dssn_sim.compiled.tape import CONSUMER, HERE, NO_WAIT, PHASE_OF, STATE, Binding
 
-__all__ = ["JobShape", "Lives", "Refs", "Template", "candidates_of", "shape_of"]
+__all__ = ["JobShape", "Lives", "Refs", "Template", "bound_order", "candidates_of", "shape_of"]
 
 _OPERATION: Final = {pair: i for i, pair in enumerate(OPERATIONS)}
 _DATA: Final = {name: i for i, name in enumerate(tape.DATA)}
@@ -77,10 +78,10 @@ def bound_order(roles: Sequence[str]) -> list[str]:
     return [*hosts, *guest, *(r for r in roles if r not in hosts and r != "guest")]
 
 
-def candidates_of(assembly: Assembly, step: JobStepPlan, role: str) -> tuple[str, ...]:
+def candidates_of(plan: Plan, step: JobStepPlan, role: str) -> tuple[str, ...]:
     """Return the nodes that may run a placed role, by id."""
     wanted = ("tee_pool",) if role == "tee" else ("pool", "relay")
-    found = step.candidates or tuple(n.id for n in assembly.plan.nodes if n.role in wanted)
+    found = step.candidates or tuple(n.id for n in plan.nodes if n.role in wanted)
     return tuple(sorted(found))
 
 
@@ -272,7 +273,9 @@ class Lives:
         self._op("PHASE_END")
         self._phase("network_order")
         if stream.net.technology is None and "technology" in self.assembly.plan.policies:
-            self._op("CHOOSE_NETWORK")
+            net = stream.net
+            rate = self.consts.setdefault(float(net.rate_bps or 0.0), len(self.consts))
+            self._op("CHOOSE_NETWORK", ISOLATION_RANK[net.isolation], -1 - rate)
         self._op("PHASE_END")
         self._state("job", "Initialized")
         self._state("job", "Pending")
@@ -374,7 +377,7 @@ class Lives:
             elif role.startswith("host"):
                 bind, arg, provider = Binding.PROVIDER, provider, provider + 1
             else:
-                nodes = tuple(a.node_index[c] for c in candidates_of(a, job.step, role))
+                nodes = tuple(a.node_index[c] for c in candidates_of(a.plan, job.step, role))
                 first, count = self._list(nodes), len(nodes)
             self.role_names.append((role, job.step.engine))
             reported = role in ("tee", "arbiter")

@@ -1,0 +1,78 @@
+"""Whether the compiled kernel can run a plan, and if not, why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from dssn_models.engines.registry import REGISTRY
+from dssn_models.plan import Plan, StreamPlan
+from dssn_sim.compiled.lives import bound_order, candidates_of
+
+__all__ = ["why_not"]
+
+#: Policies that have a compiled twin.
+_COMPILED = {
+    "placement": ("nearest", "least_loaded", "cheapest", "random", "joint", "earliest_finish"),
+    "routing": ("shortest_delay",),
+    "admission": ("always",),
+    "queueing": ("fifo", "priority", "earliest_deadline", "shortest_job"),
+}
+
+
+def why_not(plan: Plan, policies: Mapping[str, Any] | None = None) -> str:
+    """Return what in a plan only the SimPy kernel can run; '' if nothing.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to run.
+    policies : Mapping, optional
+        Policy objects that replace those of the plan.
+    """
+    if policies:
+        return f"a policy given as an object ({', '.join(sorted(policies))})"
+    if plan.faults:
+        return "faults"
+    if plan.network.transport != "fluid":
+        return f"transport {plan.network.transport}"
+    if any(n.sharing in ("slots", "preemptive") for n in plan.nodes):
+        return "nodes whose cores are given out step by step"
+    if any(card.exclusive for n in plan.nodes for card in n.accelerators):
+        return "exclusive accelerator cards"
+    for kind, policy in plan.policies.items():
+        if kind == "technology":
+            if any(s.net.technology is None for s in plan.streams):
+                return "a technology policy"
+        elif policy.name not in _COMPILED[kind]:
+            return f"{kind} policy {policy.name}"
+    if "placement" not in plan.policies and any(_placed(plan, s) for s in plan.streams):
+        return "no placement policy"
+    if any(n > 1 for n in Counter(link.a for link in plan.network.links if link.access).values()):
+        return "nodes with several access links"
+    for stream in plan.streams:
+        found = _stream(plan, stream)
+        if found:
+            return f"{found} (stream {stream.id})"
+    return ""
+
+
+def _stream(plan: Plan, stream: StreamPlan) -> str:
+    net = stream.net
+    if net.rate_bps is not None and net.isolation != "none":
+        return "slices"
+    for role, step in _placed(plan, stream):
+        if not candidates_of(plan, step, role):
+            return f"no pool for role {role}"
+    return ""
+
+
+def _placed(plan: Plan, stream: StreamPlan) -> list[tuple[str, Any]]:
+    """Return the roles that a policy places, with their steps."""
+    return [
+        (role, step)
+        for step in (*stream.steps, *stream.alternate)
+        for role in bound_order(list(REGISTRY[step.engine].roles(2)))
+        if role != "guest" and not role.startswith("host")
+    ]
