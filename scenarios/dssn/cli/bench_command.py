@@ -2,75 +2,156 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dssn.cli.exits import CliError, guarded
+from dssn.cli.bench_files import compile_if_needed, run, say
+from dssn.cli.exits import FAILED, CliError, guarded
 from dssn.cli.helptext import help_text
-from dssn.cli.output import line
+from dssn.cli.output import emit_json, heading, line, table
 
 __all__ = ["register"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    bench = typer.Typer(help="Measure speed, memory and exactness.", no_args_is_help=True)
-    bench.command("flows", short_help="Flows over a network, from a file.", help=help_text(flows))(
-        guarded(flows)
+    group = typer.Typer(
+        invoke_without_command=True,
+        callback=guarded(bench),
+        help=help_text(bench),
+        short_help="Speed, memory and exactness beside the peers.",
     )
-    app.add_typer(bench, name="bench")
+    # ``dssn.cli.main`` runs these two before it loads Typer; here they are for the help and for embedded use
+    as_they_are = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+    for name, text in (
+        ("flows", "Flows over a network, from a file."),
+        ("tasks", "Jobs through stations, from a file."),
+    ):
+        group.command(name, help=text, context_settings=as_they_are)(guarded(_from_file))
+    app.add_typer(group, name="bench")
 
 
-def _get_ready() -> None:
-    """Compile what was never compiled on this machine, and say so."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nothing here uses them, and starting them takes time
-    from dssn_sim.bench import textio
-    from dssn_sim.dataplane import compiled
-
-    if not compiled.is_warm(textio):
-        print("dssn: compiling for this machine (about 15 s, once)", file=sys.stderr, flush=True)
-        compiled.warm_up(textio)
+def _from_file(context: typer.Context) -> None:
+    run([context.info_name or "", *context.args])
 
 
-def flows(
+def bench(
+    context: typer.Context,
     *,
-    topology: Annotated[Path, typer.Option("--topology", help="Nodes and directed links (JSON).")],
-    flows: Annotated[Path, typer.Option("--flows", help="A flow a line (CSV).")],
-    out: Annotated[Path, typer.Option("--out", help="Where to write id,finish_s.")],
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, one run each: under 2 min.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="CASE", help="This case only; may be repeated.")
+    ] = None,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Runs of each tool (--quick: 1).")] = 3,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Other flows and jobs than the published.")
+    ] = None,
+    peer_python: Annotated[
+        str | None,
+        typer.Option(
+            "--peer-python", metavar="PYTHON", help="The Python with the peers' packages, if not this."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for bench.html and bench.json.")] = Path("bench"),
+    json: Json = False,
 ) -> None:
-    """Run flows over a network, exact max-min, and write when each is finished.
+    """Measure the workloads beside whatever peers are installed.
 
-    FLOWS has start_s,size_bytes,src,dst,cap_bps,route a line (cap 0: none; route: link ids joined by '-').
-    A flow that crosses a link without capacity never ends: its time is inf, and a line on stderr says so.
+    Each run is a process of its own; CPU seconds (user and system) and peak memory are those of the whole process.
+    The tools take turns, ours first, and medians are shown. All answers are compared with ours. The full
+    measurement takes about an hour with all peers; a tool that needs over a minute runs once.
 
-    Example::
+    Cases: W1-low, W1-high, W1-over, W1-round, W1-capped, W1-low-1e6, W2. docs/bench.md explains them.
 
+    Examples::
+
+        dssn bench --quick
+        dssn bench --only W1-low --only W2 --repeats 5
         dssn bench flows --topology topology.json --flows flows.csv --out finish.csv
+        dssn bench tasks --input tasks.bin --out sojourn.csv
     """
-    _get_ready()
-    from dssn_sim.bench.errors import BenchInputError
-    from dssn_sim.bench.flows import read_flows, run_flow_table, write_finish
-    from dssn_sim.bench.topology import read_topology
+    if context.invoked_subcommand is not None:
+        return
+    compile_if_needed(queues=True)
+    from dssn.report.bench_page import write_bench_report
+    from dssn_sim.bench.suite import CASES, QUICK
 
-    try:
-        net = read_topology(topology)
-        table = read_flows(flows, len(net["links"]))
-    except BenchInputError as error:
-        raise CliError(str(error)) from None
-    finish = run_flow_table(net, table)
-    write_finish(out, finish)
-    _say_stalled(finish)
-    line(f"{len(finish)} flows -> {out}")
+    known = {c.name: c for c in (QUICK if quick else CASES)}
+    unknown = [name for name in only or () if name not in known]
+    if unknown:
+        raise CliError(f"no case {', '.join(unknown)}; there are {', '.join(known)}")
+    result = _measure(
+        [known[name] for name in only or known], 1 if quick else repeats, seed, peer_python or sys.executable
+    )
+    page = write_bench_report(out, result)
+    if json:
+        emit_json(result)
+    else:
+        _show(result)
+        line(f"report: {page}")
+    if any(row["error"] for case in result["cases"] for row in case["rows"][:1]):
+        raise typer.Exit(FAILED)
 
 
-def _say_stalled(finish: Any) -> None:
-    """Name the flows that never end, with the reason code."""
-    stalled = [str(i) for i in (finish == float("inf")).nonzero()[0]]
-    if stalled:
-        shown = ", ".join(stalled[:5]) + (" ..." if len(stalled) > 5 else "")
-        text = f"dssn: capacity.network: {len(stalled)} flows cross a link without capacity and never end: {shown}"
-        print(text, file=sys.stderr)
+def _measure(cases: list[Any], repeats: int, seed: int | None, python: str) -> dict[str, Any]:
+    import tempfile
+    from dataclasses import asdict
+    from importlib.metadata import version
+
+    from dssn_sim.bench.measure import machine
+    from dssn_sim.bench.suite import judged, measure_case
+    from dssn_sim.bench.tools import find_tools
+
+    ours = [sys.executable, "-c", "from dssn.cli import main; main()"]
+    tools, missing = find_tools(ours, version("dssn-testbed"), python)
+    for peer in missing:
+        say(f"{peer.name} is not measured ({peer.why}); to add it: {peer.remedy}")
+    result: dict[str, Any] = {
+        "machine": machine(),
+        "versions": {t.name: t.version for t in tools},
+        "missing": [asdict(m) for m in missing],
+        "repeats": repeats,
+        "seed": seed,
+        "cases": [],
+    }
+    with tempfile.TemporaryDirectory(prefix="dssn-bench-") as folder:
+        for case in cases:
+            rows = measure_case(case, tools, Path(folder) / case.name, repeats, seed=seed, say=say)
+            goals = list(judged(case, rows))
+            result["cases"].append(
+                {"name": case.name, "title": case.title, "size": case.size, "goals": goals}
+                | {"rows": [row.as_dict() for row in rows]}
+            )
+    return result
+
+
+def _show(result: dict[str, Any]) -> None:
+    for case in result["cases"]:
+        heading(
+            f"{case['name']}: {case['title']}, {case['size']:,} {'jobs' if case['name'] == 'W2' else 'flows'}"
+        )
+        ours = case["rows"][0]["cost"]
+        rows = []
+        for row in case["rows"]:
+            cost = row["cost"]
+            if cost is None:
+                rows.append((row["tool"], row["version"], row["error"], "", "", "", ""))
+                continue
+            ratio = f"{cost['cpu_s'] / ours['cpu_s']:.1f}" if ours else ""
+            gap = "" if row["difference"] is None else f"{row['difference']:.1e}"
+            rows.append(
+                (row["tool"], row["version"], f"{cost['cpu_s']:.2f}", ratio, f"{cost['memory_bytes'] / 2**20:.0f}",
+                 str(row["runs"]), gap)
+            )  # fmt: skip
+        columns = ["tool", "version", "CPU s", "ratio", "MiB", "runs", "largest difference"]
+        table(columns, rows, right=columns[2:])
+        for goal in case["goals"]:
+            line(
+                f"{goal['what']}: asked {goal['asked']:g}, found {goal['found']:.3g}: {'met' if goal['met'] else 'missed'}"
+            )
+        line()

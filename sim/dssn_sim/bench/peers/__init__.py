@@ -1,0 +1,1 @@
+"""The peers' runners, each a program of its own: ``python FILE`` needs the peer only, not this package."""
