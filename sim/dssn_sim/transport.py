@@ -1,16 +1,16 @@
 """TCP over the data plane: every transfer has a window that sets its weight and its cap.
 
 A round is one round trip of a transfer (several, while its window hardly changes). At its end the
-transfer sees what it moved, what waits in queues and what was dropped; its window answers by TCP's rules
-(``dssn_models.network.transport``); and the solver gets a new cap (window over round-trip time) and a new
-weight (the same with the queue's delay: a first-in-first-out queue is shared by what arrives).
-``docs/models/transport.md`` has the reasons and limits.
+transfer learns what it moved and what was dropped a round trip ago; its window answers by TCP's rules
+(``dssn_models.network.transport``); and the solver gets a new cap (window over round-trip time) and a
+new weight (the same, with the queue's delay: a first-in-first-out queue is shared by what arrives).
+``docs/models/transport.md`` has the reasons and the limits.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import inf, log
 from typing import Any
 
@@ -19,145 +19,97 @@ import simpy
 from dssn_models.network.transport import Window
 from dssn_models.plan import NetworkPlan, TcpPlan
 from dssn_sim.dataplane import DataPlane
+from dssn_sim.dataplane.plane import Activity
+from dssn_sim.transport_lanes import Lane
 
 __all__ = ["Tcp"]
 
-#: A window that grows by less than this share in a round trip is looked at every few round trips.
-_STEP = 0.02
-#: A window shorter than this share of the round trip, at the link's rate, goes out in one burst.
+#: In congestion avoidance a window is looked at when it has grown by this share, at the latest after so many rounds.
+_STEP, _MOST_ROUNDS = 0.02, 256
+#: A window below this share of the link's bandwidth-delay product leaves in one burst a round trip.
 _BURST = 0.1
-#: A queue that was full is no longer so below this share of it.
-_EASED = 0.9
-_MOST_ROUNDS = 256
+#: Slow start below this share of every link is summed up: nobody else notices it.
+_UNNOTICED = 0.02
 #: 99 % of an exponential delay variation, over its mean.
 _JITTER_TAIL = log(100.0)
 _STALLED_BPS = 1e-3
+_MOST_BACKOFF = 6  # doublings of the retransmission timer: 2^6 (RFC 6298 asks for at least 60 s in all)
 _CODEL_TARGET_S, _CODEL_INTERVAL_S = 0.005, 0.1  # RFC 8289
 
 
-class _Lane:
-    """A queue before a link (or before a hard slice of it), with what all its windows say about it.
-
-    Windows W over round-trip times r + d fill a link: sum of W / (r + d) = rate. Each flow adds the straight line
-    ``a + slope * t - fall * d`` (its rate, near its present d, while its window grows), so d follows from three sums.
-    """
-
-    __slots__ = (
-        "a",
-        "at",
-        "backlog",
-        "drops",
-        "fall",
-        "full_since",
-        "growth",
-        "history",
-        "most",
-        "rate",
-        "slope",
-        "trim",
-    )
-
-    def __init__(self, rate: float, buffer: float) -> None:
-        self.rate = rate
-        self.most = buffer / rate  # s
-        self.a = self.slope = self.fall = self.trim = 0.0
-        self.growth = 0.0  # of all windows, bit/s
-        self.at = self.backlog = 0.0
-        self.drops = 0.0  # chance of a drop, integrated over time (s)
-        self.history: list[tuple[float, float]] = []
-        self.full_since = inf
-
-    def delay(self, now: float) -> float:
-        d = self.raw(now)
-        return min(max(d, 0.0), self.most)
-
-    def raw(self, now: float) -> float:
-        return (self.a - self.trim + self.slope * now - self.rate) / self.fall if self.fall > 1e-12 else 0.0
-
-    def chance(self, now: float) -> float:
-        """Chance of a drop now: what the windows grow by does not fit."""
-        return (
-            self.growth / (self.growth + self.rate) if self.full_at(now) <= now and self.growth > 0.0 else 0.0
-        )
-
-    def full_at(self, now: float) -> float:
-        """When the queue is full if nothing changes."""
-        if self.fall <= 1e-12:
-            return inf
-        gap = self.rate + self.most * self.fall - self.a + self.trim - self.slope * now
-        if gap <= 1e-9 * self.rate:
-            return now
-        return now + gap / self.slope if self.slope > 0.0 else inf
-
-    def advance(self, now: float) -> None:
-        """Count drops up to now; called before anything changes."""
-        if now > self.at:
-            full = self.full_at(self.at)
-            if full < now and self.growth > 0.0:
-                if self.full_since == inf:
-                    self.full_since = full
-                if not self.history or self.history[-1][0] < full:
-                    self.history.append((full, self.drops))
-                self.drops += (now - full) * self.growth / self.rate
-                self.trim += (now - full) * self.slope
-                self.history.append((now, self.drops))
-                if len(self.history) > 64:
-                    del self.history[:32]
-            self.at = now
-
-    def refresh(self, now: float) -> None:
-        """Note whether the queue is full after a change."""
-        if self.trim > 0.0 and self.a + self.slope * now < self.rate + self.most * self.fall:
-            self.trim = 0.0
-        if self.full_at(now) <= now and self.growth > 0.0:
-            self.full_since = min(self.full_since, now)
-        elif self.raw(now) < _EASED * self.most:
-            self.full_since = inf
-
-    def drops_at(self, t: float) -> float:
-        """Return the integral at a past time."""
-        h = self.history
-        if not h or t >= h[-1][0]:
-            return self.drops
-        i = bisect_right(h, t, key=lambda x: x[0])
-        if i == 0:
-            return h[0][1]
-        (t0, v0), (t1, v1) = h[i - 1], h[i]
-        return v0 + (v1 - v0) * (t - t0) / (t1 - t0)
-
-
+@dataclass(slots=True, eq=False)
 class _Flow:
-    __slots__ = ("a", "act", "at", "bottleneck", "burst", "cap", "count", "credit", "fall", "fresh", "g", "known", "lanes", "left", "limit", "loss", "own",
-                 "pending", "rate", "rtt", "seen", "segment", "since", "slope", "timer", "weight", "window", "gone", "heard")  # fmt: skip
+    """A transfer: its window, its queues, and what it knows of its losses (in segments)."""
 
-    def __init__(self) -> None:
-        self.own = self.fresh = self.rate = self.credit = self.known = self.pending = 0.0
-        self.a: list[float] = []
-        self.slope = self.fall = self.g = 0.0
-        self.burst = self.gone = False
-        self.since = inf
-        self.count = 0
-        self.timer: Any = None
+    window: Window
+    act: Activity
+    segment: float  # bits on the wire
+    rtt: float  # s, without queues
+    loss: float
+    weight: float
+    limit: float  # bit/s
+    lanes: list[Lane]
+    keys: list[tuple[int, int]]
+    bottleneck: Lane
+    at: float  # time of the last look
+    left: float = 0.0  # bits then
+    cap: float = inf
+    timer: Any = None
+    burst: bool = False  # the last window is on its way
+    average: float = 0.0  # segments a round in the coming rounds; 0: window and growth
+    credit: float = 0.0  # lost and not yet answered
+    known: float = 0.0  # of these, what the sender has been told
+    pending: float = 0.0  # lost; told at the end of the round
+    fresh: float = 0.0  # lost since the lanes were last told
+    seen: list[float] = field(default_factory=list)  # each lane's drops, counted
+    heard: list[float] = field(default_factory=list)  # each lane's drops, told to the sender
+    a: list[float] = field(default_factory=list)  # what the lanes hold of it
+    slope: float = 0.0
+    fall: float = 0.0
+    growth: float = 0.0
+    backoff: int = 0
+    rate: float = 0.0  # bit/s in the last round (FQ-CoDel)
+    own_s: float = 0.0  # delay of its own queue (FQ-CoDel)
+    codel_at: float = inf
+    codel_count: int = 0
 
 
 class Tcp:
-    """Starts transfers whose rate follows TCP's window."""
+    """Starts transfers whose rate follows TCP's window.
+
+    Parameters
+    ----------
+    plane : DataPlane
+    network : NetworkPlan
+        Links and ``tcp`` settings.
+    buffers_s : mapping, optional
+        Directed link to the longest delay of its queue, where that is not ``tcp.buffer_s``.
+
+    Attributes
+    ----------
+    rounds : int
+        Looks at transfers so far, for measuring.
+    """
 
     def __init__(
-        self, plane: DataPlane, network: NetworkPlan, buffers: dict[int, float] | None = None
+        self, plane: DataPlane, network: NetworkPlan, buffers_s: Mapping[int, float] | None = None
     ) -> None:
-        self.plane = plane
-        self.env: simpy.Environment = plane.env
-        self.rules: TcpPlan = network.tcp
-        self._links = network.links
-        self._buffers = buffers or {}
-        self._lanes: dict[int, _Lane] = {}
-        self._droptail = self.rules.queue == "droptail"
         self.rounds = 0
+        self._plane = plane
+        self._env: simpy.Environment = plane.env
+        self._rules: TcpPlan = network.tcp
+        self._links = network.links
+        self._buffers = buffers_s or {}
+        self._lanes: dict[tuple[int, int], Lane] = {}
+        self._paths: dict[tuple[int, ...], tuple[float, float, float]] = {}
+        self._droptail = network.tcp.queue == "droptail"
 
     def round_trip(self, links: Sequence[int], latency_s: float) -> float:
-        lanes = [self._lane(x) for x in links]
-        return self._base(links, latency_s) + sum(lane.delay(self.env.now) for lane in lanes)
+        """Return what a segment and its acknowledgement take now, queues included (s)."""
+        now = self._env.now
+        lanes = [self._lanes.get((-1, link)) for link in links]
+        waits = sum(lane.delay(now) for lane in lanes if lane is not None)
+        return 2.0 * latency_s + self._path(tuple(links))[0] + waits
 
     def transfer(
         self,
@@ -167,252 +119,319 @@ class Tcp:
         latency_s: float = 0.0,
         weight: float = 1.0,
         priority: int = 0,
-        slice_id: int = -1,
-        overhead: float = 1.0,
-        loss: float = 0.0,
         cap_bps: float = inf,
-    ) -> Any:
-        act = self.plane.transfer(
+        slice_id: int = -1,
+    ) -> Activity:
+        """Start a transfer on an open connection, with the initial window; as ``DataPlane.transfer``."""
+        act = self._plane.transfer(
             links, wire_bytes, latency_s=latency_s, priority=priority, slice_id=slice_id
         )
         if act.slot < 0:
             return act
-        flow = _Flow()
-        flow.act = act
-        flow.window = Window(self.rules)
-        flow.segment = 8.0 * self.rules.segment_bytes * overhead
-        flow.rtt = self._base(links, latency_s)
-        flow.loss = loss
-        flow.lanes = [self._lane(x) for x in links]
-        flow.a = [0.0] * len(links)
-        flow.seen = [lane.drops for lane in flow.lanes]
-        flow.heard = list(flow.seen)
-        flow.weight, flow.limit = weight, cap_bps
-        flow.bottleneck = min(flow.lanes, key=lambda lane: lane.rate)
-        flow.at = self.env.now
-        self.plane.pause(act)
-        act.callbacks.append(lambda _e: self._ended(flow))
-        for lane in flow.lanes:
-            lane.advance(flow.at)
-        self._go(flow, 8.0 * wire_bytes, 0.0, 1.0)
+        now = self._env.now
+        extra_s, overhead, loss = self._path(tuple(links))
+        rate = self._plane.hard_rate(slice_id)
+        keys = [(-1 if rate is None else slice_id, link) for link in links]
+        lanes = [self._lane(key, rate) for key in keys]
+        for lane in lanes:
+            lane.flows += 1
+            lane.advance(now)
+        flow = _Flow(
+            Window(self._rules), act, 8.0 * self._rules.segment_bytes * overhead, 2.0 * latency_s + extra_s,
+            loss, weight, cap_bps, lanes, keys, min(lanes, key=lambda lane: lane.rate), now,
+            seen=[lane.drops for lane in lanes], heard=[lane.drops for lane in lanes], a=[0.0] * len(lanes),
+        )  # fmt: skip
+        left = self._plane.pause(act)
+        assert act.callbacks is not None
+        act.callbacks.append(lambda _event: self._ended(flow))
+        self._go(flow, left, 0.0, 1.0)
         return act
 
     # ------------------------------------------------------------------ one round
 
-    def _round(self, flow: _Flow, timer: Any) -> None:
+    def _round(self, flow: _Flow, timer: simpy.Event) -> None:
         if timer is not flow.timer:
             return
-        left = self.plane.pause(flow.act)
+        left = self._plane.pause(flow.act)
         if left < 0.0:
             self._ended(flow)
             return
         self.rounds += 1
-        now, window = self.env.now, flow.window
-        elapsed = max(now - flow.at, 1e-9)
+        now, window = self._env.now, flow.window
+        elapsed = max(now - flow.at, 1e-12)
         moved = flow.left - left
-        rtt = self._rtt(flow)
+        rate = moved / elapsed
         for lane in flow.lanes:
             lane.advance(now)
-        rate = moved / elapsed
-        again = self._lost(flow, moved, elapsed, rtt)
+        again = self._count_losses(flow, rate, elapsed)
         if not self._droptail:
             self._codel(flow, rate)
-            rtt = self._rtt(flow)
-        wasted = flow.loss * moved
-        left += wasted
-        flow.credit += wasted / flow.segment
-        flow.known += wasted / flow.segment
-        rounds, step = 1.0, 0.0
+        # What was damaged on the way has crossed the links and crosses them again.
+        damaged = flow.loss * moved
+        left += damaged
+        flow.credit += damaged / flow.segment
+        flow.known += damaged / flow.segment
+        window.grow(flow.growth * elapsed / flow.segment)
         if window.phase == "timeout":
             window.restart()
-            flow.credit = flow.known = 0.0
-        elif window.phase == "recovery":
+        elif moved < 1e-6 * flow.segment:
+            self._time_out(flow, left)  # a link is down
+            return
+        flow.backoff = 0
+        if window.phase == "recovery":
             if window.repair_lost(again):
-                window.time_out()
-                flow.credit = flow.known = 0.0
-                self._go(flow, left, 0.0, max(self.rules.min_rto_s, rtt) / rtt)
+                self._time_out(flow, left)
                 return
-            burst = window.repaired() * flow.segment
-            if self._droptail:
-                lane = flow.bottleneck
-                room = (lane.most - lane.delay(now)) * lane.rate
-                flow.pending += max(0.0, burst - max(room, 0.0)) / flow.segment
-        window.grow(flow.g * elapsed / flow.segment)
+            self._repaired(flow)
+        rounds, step = 1.0, 0.0
         if flow.known >= 1.0:
             lost = max(1.0, float(int(flow.credit)))
-            flow.credit -= lost
+            flow.credit = max(0.0, flow.credit - lost)
             flow.known = 0.0
-            flow.heard = [lane.drops for lane in flow.lanes]  # what it has not heard of yet is answered too
+            flow.heard = [lane.drops for lane in flow.lanes]  # answered, though not heard of yet
             rounds = window.lose(lost)
-        elif window.phase in ("slow_start", "avoidance"):
-            rounds, step = self._grow(flow, rtt)
-            if window.phase == "slow_start":
-                # Acknowledgements come as close together as their segments crossed the narrowest link.
-                now_part = step * max(0.0, 1.0 - window.size * flow.segment / (flow.bottleneck.rate * rtt))
-                if flow.bottleneck.delay(now) > 0.0 and window.size * flow.segment > _BURST * flow.bottleneck.rate * rtt:
-                    now_part = 0.0  # others' segments lie between them
-                window.grow(now_part)
-                step -= now_part
+        else:
+            rounds, step = self._grow(flow, rate, left)
         self._go(flow, left, step, rounds)
 
-    def _lost(self, flow: _Flow, moved: float, elapsed: float, rtt: float) -> float:
-        """Count segments lost and those the sender knows of; return the chance of a drop lately."""
-        now, window = self.env.now, flow.window
-        again = 0.0
-        rate = moved / elapsed
-        if flow.pending:
-            flow.credit += flow.pending
-            flow.known += flow.pending
-            flow.pending = 0.0
-        bursty = window.phase == "slow_start" and window.size * flow.segment < _BURST * flow.bottleneck.rate * rtt
+    def _count_losses(self, flow: _Flow, rate: float, elapsed: float) -> float:
+        """Add up what was dropped and what the sender has been told; return the chance of a drop lately."""
+        rtt = self._rtt(flow)
+        told = self._env.now - rtt
+        flow.credit += flow.pending
+        flow.known += flow.pending
+        flow.pending = 0.0
+        smooth = not self._bursty(flow, flow.window.size, rtt)
+        ratio = 0.0
         for i, lane in enumerate(flow.lanes):
-            before, flow.seen[i] = flow.seen[i], lane.drops
-            if lane.drops > before:
-                again += (lane.drops - before) / elapsed
-                if not bursty:
-                    flow.fresh += rate * (lane.drops - before) / flow.segment
-            past = lane.drops_at(now - rtt)
-            if past > flow.heard[i]:
-                if not bursty:
-                    flow.known += rate * (past - flow.heard[i]) / flow.segment
-                flow.heard[i] = past
+            if lane.drops > flow.seen[i]:
+                dropped = lane.drops - flow.seen[i]
+                flow.seen[i] = lane.drops
+                ratio += dropped / elapsed
+                if smooth:
+                    flow.fresh += rate * dropped / flow.segment
+            if lane.drops > flow.heard[i]:
+                past = lane.drops_at(told)
+                if past > flow.heard[i]:
+                    if smooth:
+                        flow.known += rate * (past - flow.heard[i]) / flow.segment
+                    flow.heard[i] = past
         flow.credit += flow.fresh
-        return again / (1.0 + again)
+        return ratio / (1.0 + ratio)
 
-    def _grow(self, flow: _Flow, rtt: float) -> tuple[float, float]:
-        """Return for how many round trips the window then grows by how much in each."""
-        window, lane = flow.window, flow.bottleneck
-        now = self.env.now
+    def _grow(self, flow: _Flow, rate: float, left: float) -> tuple[float, float]:
+        """Return for how many round trips to let the window be, and by how much it grows in each."""
+        window, now = flow.window, self._env.now
+        rtt = self._rtt(flow)
+        lane = flow.bottleneck
         if window.measured(rtt, window.size * flow.segment / lane.rate):
             window.full_pipe(rtt)
+        if self._rules.congestion == "bbr" and (window.phase == "avoidance" or lane.delay(now) > 0.0):
+            window.paced(rate / flow.segment)
         step = window.step(rtt, now)
-        if window.phase == "slow_start":
-            step *= max(0.0, 1.0 - flow.credit / window.size)  # what was lost is not acknowledged
-        rounds = 1.0
-        if window.phase == "avoidance" and step > 0.0:
-            rounds = float(int(min(max(1.0, _STEP * window.size / step), _MOST_ROUNDS)))
-        return rounds, step
+        if window.phase == "avoidance":
+            rounds = min(max(1.0, _STEP * window.size / step), _MOST_ROUNDS) if step > 0.0 else 1.0
+            return float(int(rounds)), step
+        # What was lost is not acknowledged.
+        step *= max(0.0, 1.0 - flow.credit / window.size)
+        rounds, sent = self._unnoticed(flow, rtt, left / flow.segment)
+        if rounds > 1.0:
+            flow.average = sent / rounds
+            return rounds, window.size * ((1.0 + window.growth) ** rounds - 1.0) / rounds
+        if lane.delay(now) <= 0.0 or self._bursty(flow, window.size, rtt):
+            # Acknowledgements come as close together as their segments crossed the narrowest link.
+            at_once = step * max(0.0, 1.0 - window.size * flow.segment / (lane.rate * rtt))
+            window.grow(at_once)
+            step -= at_once
+        return 1.0, step
+
+    def _unnoticed(self, flow: _Flow, rtt: float, segments: float) -> tuple[float, float]:
+        """Return how many rounds of slow start the links will not notice, and the segments sent in them."""
+        window, now = flow.window, self._env.now
+        factor = 1.0 + window.growth
+        most = min(_UNNOTICED * min(lane.rate for lane in flow.lanes) * rtt / flow.segment, window.ssthresh)
+        rounds, size, sent = 0.0, window.size * factor, 0.0
+        while size <= most and sent + size * (1.0 + factor) < segments:
+            sent += size
+            size *= factor
+            rounds += 1.0
+        if rounds > 1.0 and any(lane.a + lane.slope * now > 0.5 * lane.rate for lane in flow.lanes):
+            return 1.0, 0.0
+        return rounds, sent
+
+    def _repaired(self, flow: _Flow) -> None:
+        """End recovery: the window goes back to its threshold at once, and what the queue has no room for is lost."""
+        burst = flow.window.repaired() * flow.segment
+        if self._droptail and burst > 0.0:
+            lane = flow.bottleneck
+            room = (lane.buffer_s - lane.delay(self._env.now)) * lane.rate
+            flow.pending += max(0.0, burst - room) / flow.segment
+
+    def _time_out(self, flow: _Flow, left: float) -> None:
+        """Send nothing until the retransmission timer ends."""
+        rtt = self._rtt(flow)
+        flow.window.time_out()
+        flow.credit = flow.known = flow.pending = 0.0
+        flow.heard = [lane.drops for lane in flow.lanes]
+        wait = max(self._rules.min_rto_s, rtt) * 2.0**flow.backoff
+        flow.backoff = min(flow.backoff + 1, _MOST_BACKOFF)
+        self._go(flow, left, 0.0, wait / rtt)
 
     def _codel(self, flow: _Flow, rate: float) -> None:
-        """FQ-CoDel: note what waits in the flow's own queue, and what is dropped there (RFC 8289, 8290)."""
-        now, lane = self.env.now, flow.bottleneck
-        before = flow.own * flow.rate
-        limited = 0.0 < rate < 0.99 * flow.cap and not flow.burst and flow.window.phase != "timeout"
-        flow.own = max(0.0, flow.window.size * flow.segment / rate - flow.rtt) if limited else 0.0
-        backlog = flow.own * rate
-        lane.backlog += backlog - before
+        """FQ-CoDel: see what waits in the transfer's own queue and what is dropped there (RFC 8289, 8290)."""
+        now, lane, window = self._env.now, flow.bottleneck, flow.window
+        before = flow.own_s * flow.rate
+        limited = 0.0 < rate < 0.99 * flow.cap and not flow.burst and window.phase != "timeout"
+        flow.own_s = max(0.0, window.size * flow.segment / rate - flow.rtt) if limited else 0.0
         flow.rate = rate
-        over = lane.backlog - lane.most * lane.rate
+        backlog = flow.own_s * rate
+        lane.backlog += backlog - before
+        over = lane.backlog - lane.buffer_s * lane.rate
         if over > 0.0 and backlog > 0.0:
             flow.pending += over * backlog / lane.backlog / flow.segment
-        if flow.own < _CODEL_TARGET_S:
-            flow.since, flow.count = inf, 0
-        elif flow.since == inf:
-            flow.since = now + _CODEL_INTERVAL_S
-        elif now >= flow.since:
-            flow.count += 1
-            flow.since = now + _CODEL_INTERVAL_S / flow.count**0.5
+        if flow.own_s < _CODEL_TARGET_S:
+            flow.codel_at, flow.codel_count = inf, 0
+        elif flow.codel_at == inf:
+            flow.codel_at = now + _CODEL_INTERVAL_S
+        elif now >= flow.codel_at:
+            flow.codel_count += 1
+            flow.codel_at = now + _CODEL_INTERVAL_S / flow.codel_count**0.5
             flow.pending += 1.0
 
     # ------------------------------------------------------------------ inside
 
     def _rtt(self, flow: _Flow) -> float:
-        now = self.env.now
-        return flow.rtt + flow.own + sum(lane.delay(now) for lane in flow.lanes)
+        now = self._env.now
+        return flow.rtt + flow.own_s + sum([lane.delay(now) for lane in flow.lanes])
+
+    @staticmethod
+    def _bursty(flow: _Flow, size: float, rtt: float) -> bool:
+        slow_start = flow.window.phase == "slow_start"
+        return slow_start and size * flow.segment < _BURST * flow.bottleneck.rate * rtt
 
     def _go(self, flow: _Flow, left: float, step: float, rounds: float) -> None:
-        """Hand the window to the solver, tell the queues, and set the next look."""
-        window, act, now = flow.window, flow.act, self.env.now
+        """Hand the window to the solver, tell the queues, and set the next look.
+
+        ``step`` is the growth in each of the ``rounds`` round trips.
+        """
+        window, act, now = flow.window, flow.act, self._env.now
         flow.at, flow.left = now, left
         rest = left / flow.segment
-        if rest <= window.size + step:
+        stalled = window.phase == "timeout"
+        if rest <= window.size + step and not stalled:
             window.grow(step)
-            step = 0.0  # nothing more to send than what is on the way
-        self._tell(
-            flow, min(max(window.size - flow.credit, 1.0), rest) if window.phase != "timeout" else 0.0, step
-        )
+            step = 0.0  # no more to send than what is on the way
+        size = 0.0 if stalled else min(max(window.size - flow.credit, 1.0), rest)
+        self._tell(flow, size, step)
         delays = [lane.delay(now) for lane in flow.lanes]
-        rtt = flow.rtt + flow.own + sum(delays)
         worst = max(delays)
         if worst > 0.0:
             flow.bottleneck = flow.lanes[delays.index(worst)]
-        bits = (window.size + step) * flow.segment
-        if window.phase == "timeout":
+        rtt = flow.rtt + flow.own_s + sum(delays)
+        if stalled:
             flow.cap, weight = _STALLED_BPS, 1.0
         else:
-            flow.cap = min(bits / (rtt - worst - flow.own), flow.limit)
-            weight = bits / rtt
-            if window.phase == "slow_start":
-                chance = 1.0
-                for lane in flow.lanes:
-                    chance *= 1.0 - lane.chance(now)
-                if bits < _BURST * flow.bottleneck.rate * rtt:
-                    flow.pending += (1.0 - chance) * window.size
-                if left <= bits and not flow.burst:
-                    # All that is left goes out at once, behind what is in the queue.
-                    flow.burst = True
-                    act.latency_s += worst
-            if flow.burst:
-                flow.cap, weight = flow.limit, flow.bottleneck.rate
-            if not self._droptail:
-                weight = 1.0
-        self.plane.resume(act, left, weight * flow.weight, flow.cap)
-        wait = min(rounds * rtt, max(flow.since - now, rtt))
+            flow.cap, weight = self._share(flow, step, rtt, worst, rest)
+        self._plane.resume(act, left, weight * flow.weight, flow.cap)
+        wait = min(rounds * rtt, max(flow.codel_at - now, rtt))
         if self._droptail and window.phase in ("slow_start", "avoidance"):
-            for lane in flow.lanes:
-                heard = (lane.full_since if lane.full_since < inf else lane.full_at(now)) + rtt - now
-                heard += 1.5 * rtt / window.size * lane.rate / max(lane.growth, 1.0)
-                if 0.0 < heard < wait:
-                    wait = max(heard, 0.05 * rtt)
-        timer = self.env.timeout(wait)
-        flow.timer = timer
-        timer.callbacks.append(lambda e: self._round(flow, e))
+            wait = self._until_told(flow, rtt, wait)
+        flow.timer = timer = self._env.timeout(wait)
+        timer.callbacks.append(lambda event: self._round(flow, event))
+
+    def _share(self, flow: _Flow, step: float, rtt: float, worst: float, rest: float) -> tuple[float, float]:
+        """Return cap and weight of the coming round."""
+        window, now = flow.window, self._env.now
+        size = window.size + step
+        bits = (flow.average or size) * flow.segment
+        flow.average = 0.0
+        if window.phase == "slow_start":
+            if self._bursty(flow, size, rtt):
+                kept = 1.0
+                for lane in flow.lanes:
+                    kept *= 1.0 - lane.chance(now)
+                flow.pending += (1.0 - kept) * window.size
+            if rest <= size and not flow.burst:
+                # All that is left goes out at once, behind what is in the queue.
+                flow.burst = True
+                flow.act.latency_s += worst
+        if flow.burst:
+            return flow.limit, flow.bottleneck.rate if self._droptail else 1.0
+        cap = min(bits / (rtt - worst - flow.own_s), flow.limit)
+        return cap, bits / rtt if self._droptail else 1.0
+
+    def _until_told(self, flow: _Flow, rtt: float, wait: float) -> float:
+        """Shorten a wait to when the sender hears of the first drop of a queue that is or gets full."""
+        now = self._env.now
+        for lane in flow.lanes:
+            full = lane.next_full(now)
+            if full < now + wait:
+                # One segment and a half lost: one is then surely known.
+                told = full + rtt + 1.5 * rtt / flow.window.size * lane.rate / max(lane.growth, 1.0)
+                if now < told < now + wait:
+                    wait = max(told - now, 0.05 * rtt)
+        return wait
 
     def _tell(self, flow: _Flow, size: float, step: float) -> None:
-        """Replace what this flow adds to the sums of its queues."""
-        now = self.env.now
+        """Replace what this transfer adds to the sums of its queues."""
+        now = self._env.now
         delays = [lane.delay(now) for lane in flow.lanes]
-        rtt = flow.rtt + flow.own + sum(delays)
-        bits = size * flow.segment
-        rate = bits / rtt if self._droptail else 0.0
+        rtt = flow.rtt + flow.own_s + sum(delays)
+        rate = size * flow.segment / rtt if self._droptail else 0.0
         fall = rate / rtt
-        g = step * flow.segment / rtt
-        slope = g / rtt
+        growth = step * flow.segment / rtt
+        slope = growth / rtt if self._droptail else 0.0
+        lost = flow.fresh * flow.segment / rtt
         for i, lane in enumerate(flow.lanes):
             a = rate + fall * delays[i] - slope * now
             lane.a += a - flow.a[i]
-            lane.trim = max(0.0, lane.trim - flow.fresh * flow.segment / rtt)
             flow.a[i] = a
             lane.slope += slope - flow.slope
             lane.fall += fall - flow.fall
-            lane.growth += g - flow.g
+            lane.growth += growth - flow.growth
+            lane.trim = max(0.0, lane.trim - lost)
             lane.refresh(now)
-        flow.slope, flow.fall, flow.g = slope, fall, g
+        flow.slope, flow.fall, flow.growth = slope, fall, growth
         flow.fresh = 0.0
 
     def _ended(self, flow: _Flow) -> None:
+        """Take a transfer that is over out of its queues (once)."""
         flow.timer = None
-        if flow.gone:
+        now = self._env.now
+        if not flow.lanes:
             return
-        flow.gone = True
         for lane in flow.lanes:
-            lane.advance(self.env.now)
-        flow.bottleneck.backlog -= flow.own * flow.rate
+            lane.advance(now)
+        flow.bottleneck.backlog -= flow.own_s * flow.rate
         self._tell(flow, 0.0, 0.0)
+        for key, lane in zip(flow.keys, flow.lanes, strict=True):
+            lane.flows -= 1
+            if lane.flows == 0:
+                del self._lanes[key]
+        flow.lanes = []
 
-    def _lane(self, link: int) -> _Lane:
-        lane = self._lanes.get(link)
+    def _lane(self, key: tuple[int, int], rate_bps: float | None) -> Lane:
+        lane = self._lanes.get(key)
         if lane is None:
-            plan = self._links[link // 2]
-            rate = plan.rate_ab_bps if link % 2 == 0 else plan.rate_ba_bps
-            lane = self._lanes[link] = _Lane(rate, self._buffers.get(link, self.rules.buffer_s * rate))
+            plan = self._links[key[1] // 2]
+            rate = rate_bps or (plan.rate_ab_bps if key[1] % 2 == 0 else plan.rate_ba_bps)
+            lane = self._lanes[key] = Lane(rate, self._buffers.get(key[1], self._rules.buffer_s))
         return lane
 
-    def _base(self, links: Sequence[int], latency_s: float) -> float:
-        plans = [self._links[x // 2] for x in links]
-        segment = 8.0 * self.rules.segment_bytes
-        sent = sum(
-            segment * p.overhead / (p.rate_ab_bps if x % 2 == 0 else p.rate_ba_bps)
-            for x, p in zip(links, plans, strict=True)
-        )
-        return 2.0 * latency_s + sent + 2.0 * sum(p.jitter_s for p in plans) / _JITTER_TAIL
+    def _path(self, links: tuple[int, ...]) -> tuple[float, float, float]:
+        """Return what sending and jitter add to a round trip (s), the overhead and the loss of a path."""
+        known = self._paths.get(links)
+        if known is None:
+            plans = [self._links[x // 2] for x in links]
+            overhead = max((p.overhead for p in plans), default=1.0)
+            segment = 8.0 * self._rules.segment_bytes * overhead
+            rates = [
+                p.rate_ab_bps if x % 2 == 0 else p.rate_ba_bps for x, p in zip(links, plans, strict=True)
+            ]
+            extra = sum(segment / rate for rate in rates)
+            extra += 2.0 * sum(p.jitter_s for p in plans) / _JITTER_TAIL
+            kept = 1.0
+            for p in plans:
+                kept *= 1.0 - p.loss
+            known = self._paths[links] = (extra, overhead, 1.0 - kept)
+        return known

@@ -38,6 +38,7 @@ from dssn_sim.recorder import Recorder
 from dssn_sim.routes import byte_price, ideal
 from dssn_sim.station import Served, Station
 from dssn_sim.telemetry import Telemetry
+from dssn_sim.transport import Tcp
 
 __all__ = ["NO_ROUTE_PATIENCE_S", "Needs", "Process", "World"]
 
@@ -94,6 +95,7 @@ class World:
             [DeviceCapacity(n.id, n.cores, n.core_speed, n.sharing) for n in plan.nodes],
             reservable=RESERVABLE,
         )
+        self.carrier: Any = Tcp(self.dp, plan.network) if plan.network.transport == "tcp" else self.dp
         self.allocator: Allocator[int] = Allocator({n.id: (n.cores, n.memory_bytes) for n in plan.nodes})
         self.requests: dict[int, tuple[simpy.Event, Needs]] = {}
         self._next_request = 0
@@ -323,7 +325,7 @@ class World:
                 price = byte_price(route)
                 if not ideal_s:
                     ideal_s, bottleneck, used = ideal(self.plan.network.links, route, payload * factor)
-                event = self.dp.transfer(
+                event = self.carrier.transfer(
                     route.links,
                     left * factor,
                     latency_s=route.delay_s,

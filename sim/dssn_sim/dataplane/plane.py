@@ -206,6 +206,11 @@ class DataPlane(Reservations, Devices):
         event.succeed(outcome)
         return outcome
 
+    def hard_rate(self, slice_id: int) -> float | None:
+        """Return the rate of a hard slice (bit/s), None if it is not one."""
+        held = self._slices.get(slice_id)
+        return held.rate_bps if held is not None and held.hard else None
+
     def pause(self, event: Activity) -> float:
         """Stop an activity for a moment; return what is left of it (bits or core-seconds), -1 if it has ended."""
         self._finish_due()
