@@ -353,8 +353,8 @@ _OVERRIDE: Final = {
     ),
     "E403": CodeInfo(
         "bad value",
-        "The value of a `--set` is not one YAML value.",
-        "Quote it for the shell: `--set 'a.b={x: 1}'`.",
+        "The value of a `--set` is missing or not one YAML value.",
+        "Quote it for the shell: `--set 'a.b={x: 1}'`. `--set a.b=null` deletes the key.",
     ),
     "E404": CodeInfo(
         "no such item",
@@ -392,6 +392,8 @@ def errors_markdown() -> str:
         "    FILE:LINE:COL: CODE: path: what was found; allowed: what is allowed; did you mean 'x'?",
         "",
         "Lines and columns count from 1. A value given with `--set` shows that option in place of the file.",
+        "A faulty value does not stop the check of the rest: something near stands in for it, and of the other",
+        "problems those are told that hold whatever becomes of it.",
         "This page is written from the table in `dssn.problems`; a test holds the two together.",
         "",
     ]

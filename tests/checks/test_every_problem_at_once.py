@@ -124,6 +124,7 @@ FAULTS: dict[str, Wrong] = {
     ),
     "plane of a stream": Wrong("E317", "workload.t-net.net.technology", stream("t-net", net={"technology": "cmnet"})),
     "isolation": Wrong("E207", "workload.t-net.net.isolation", stream("t-net", net={"isolation": "hardd"})),
+    "rate": Wrong("E318", "workload.t-psi.net.rate", stream("t-psi", net={"isolation": "soft", "rate": "950 Tbit/s"})),
     "consumers": Wrong("E302", "workload.t-net.consumers", stream("t-net", consumers={"label": {"a": "b"}})),
     "target of a fault": Wrong("E301", "faults.t-down.target", {"faults": {"t-down": {"target": "t-pol"}}}),
     "late fault": Wrong("W301", "faults.t-down.at", {"faults": {"t-down": {"at": "900 d"}}}),
@@ -142,6 +143,7 @@ FAULTS: dict[str, Wrong] = {
 #: Pairs in which the first really hangs on the second, so that only the second is told, and why.
 HANGS_ON: dict[tuple[str, str], str] = {
     ("plane of a fault", "role of access"): "an access line of a mended role may have that technology",
+    ("rate", "role of access"): "the access line of the mended role may be that of the consumer",
 }
 
 

@@ -118,8 +118,19 @@ SEMANTIC: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "E317": (
         "the plane is missing",
-        "A stream, the routing or an access line asks for a technology that the network has no plane for.",
+        (
+            "A stream, the routing or the policy asks for a technology that the network has no plane for, or for an "
+            "isolation that no plane gives."
+        ),
         "Add the plane, or take one of those there are.",
+    ),
+    "E318": (
+        "rate above every line",
+        (
+            "A stream asks for a rate that no chosen consumer, no chosen provider or no plane can carry. Slices may "
+            "reserve 90 % of a line together, and an order opens one to each of its providers."
+        ),
+        "Ask for less, or give the parties faster access lines.",
     ),
     "W301": (
         "fault after the end",
@@ -140,5 +151,21 @@ SEMANTIC: Final[dict[str, tuple[str, str, str]]] = {
         "deliveries will be refused",
         "The sensitivity level of every chosen asset forbids the form of delivery of the stream.",
         "Meant as a test of refusals? Then all is well.",
+    ),
+    "W305": (
+        "some orders will be refused",
+        (
+            "Some of the chosen parties cannot carry the rate that the stream asks for, or only its smaller jobs fit a "
+            "node. The orders that meet them are refused."
+        ),
+        "Choose other parties, ask for less, or take larger lines or nodes.",
+    ),
+    "W306": (
+        "access without its plane",
+        (
+            "An access line is of a carrier technology that the network has no plane for; behind it another plane "
+            "carries the traffic."
+        ),
+        "Add the plane, or take another technology for the line; `pon` is for access only and needs none.",
     ),
 }

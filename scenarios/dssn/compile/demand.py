@@ -21,6 +21,7 @@ from dssn_models.engines.api import Engine, JobCost
 from dssn_models.engines.registry import REGISTRY
 from dssn_models.nodes.admission import explain
 from dssn_models.plan import NodePlan
+from dssn_models.rng import stream
 
 __all__ = [
     "check_helpers",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 _NODES_TRIED: Final = 2000
+_DRAWS: Final = 1000
 
 
 def expected_orders(world: World) -> float:
@@ -131,11 +133,13 @@ def _helpers_need(world: World, job: Job, loc: Loc) -> tuple[Loc, ...]:
     )  # fmt: skip
 
 
-def typical_cost(job: Job, spec: Stream) -> JobCost:
-    """Return the cost of the job at the means of its parameters."""
+def typical_cost(job: Job, spec: Stream, *, least: bool = False) -> JobCost:
+    """Return the cost of the job at the means of its parameters, or at the least of many draws."""
     params: dict[str, float | str | bool] = {}
     for name, value in job.params.items():
-        if isinstance(value, Dist):
+        if isinstance(value, Dist) and least:
+            params[name] = float(value.sample(stream(0, 0, "least", name), _DRAWS).min())
+        elif isinstance(value, Dist):
             mean = value.mean if value.mean != float("inf") else value.a
             params[name] = min(max(mean, value.low), value.high)
         else:
@@ -166,9 +170,9 @@ def check_room(world: World) -> Iterator[RawProblem]:
 
 def _cost_needs(job: Job, loc: Loc) -> tuple[Loc, ...]:
     """Return what the cost of a job depends on."""
-    stream = loc[:2]
+    order = loc[:2]
     keys = ("engine", "profile", *REGISTRY[job.engine].parameters())
-    return (*((*loc, key) for key in keys), (*stream, "parties"), (*stream, "net", "suite"))
+    return (*((*loc, key) for key in keys), (*order, "parties"), (*order, "net", "suite"))
 
 
 def _room(
@@ -186,6 +190,9 @@ def _room(
                 best = max(range(len(tried)), key=lambda i: (tried[i].cores, tried[i].memory_bytes))
                 code = "E316" if told[best][0] == "capacity.engine" else "E308"
                 what = f"no node can take role {role} of {job.engine}: {told[best][1]}"
+                small = typical_cost(job, spec, least=True).needs[role]
+                if any(not explain(engine, small, n)[0] for n in tried):
+                    code, what = "W305", f"{what}; only smaller jobs than usual will run"
                 allowed = f"a fitting node among the {len(tried)} that may run it"
                 needs = (
                     *_cost_needs(job, loc), *_side_needs(world, spec, job, side, loc),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from dssn.compile.carriers import check_access, check_isolation, check_planes, check_rates
 from dssn.compile.choices import check_streams, named_nodes, named_sites, parties_of
 from dssn.compile.codes import Loc, RawProblem
 from dssn.compile.demand import check_helpers, check_orders, check_room, check_trace_columns
@@ -17,7 +18,6 @@ from dssn.compile.needs import SITES, among_chosen, node_names, of_entry, of_nod
 from dssn.compile.services import NEEDED
 from dssn.compile.streams import groups
 from dssn.compile.world import World
-from dssn.problems import nearest
 from dssn.schema.nodes import Asset, AssetGroup, GeneratedAssets, GeneratedNodes, Node
 from dssn_models.plan import PolicyPlan
 from dssn_models.policies.registry import PolicyError, resolve
@@ -90,22 +90,9 @@ _ROLES: Final = (
 )  # fmt: skip
 
 
-def check_planes(world: World) -> Iterator[RawProblem]:
-    """E301, E317: technologies that are asked for have a plane, access lines are for roles."""
-    network = world.scenario.network
-    asked: list[tuple[Loc, str | None]] = [
-        (("network", "routing", "default_technology"), network.routing.default_technology)
-    ]
-    asked += [
-        (("workload", i, "net", "technology"), s.net.technology)
-        for i, s in enumerate(world.scenario.workload)
-    ]
-    planes = list(network.planes)
-    for loc, name in asked:
-        if name is not None and name not in planes:
-            what, needs = f"the network has no plane '{name}'", (loc, ("network", "planes", ANY, NAME))
-            yield RawProblem("E317", loc, what, ", ".join(planes), nearest(name, planes), needs)
-    for role in network.access:
+def check_roles_of_access(world: World) -> Iterator[RawProblem]:
+    """E301: access lines are for roles."""
+    for role in world.scenario.network.access:
         if role not in _ROLES:
             where: Loc = ("network", "access", role)
             yield unknown(where, role, "role", _ROLES)._replace(needs=((*where, NAME),))
@@ -325,9 +312,10 @@ def check_forms(world: World) -> Iterator[RawProblem]:
 
 #: In the order of the file's sections.
 CHECKS: Final[tuple[Check, ...]] = (
-    check_run, check_sites, check_planes, check_topology, check_names, check_mixes, check_assets,
-    check_streams, check_paths, check_orders, check_trace_columns, check_helpers, check_room, check_services, check_policies,
-    check_objectives, check_faults, check_forms,
+    check_run, check_sites, check_planes, check_roles_of_access, check_access, check_topology, check_names,
+    check_mixes, check_assets, check_streams, check_isolation, check_rates, check_paths, check_orders,
+    check_trace_columns, check_helpers, check_room, check_services, check_policies, check_objectives, check_faults,
+    check_forms,
 )  # fmt: skip
 
 
