@@ -43,6 +43,14 @@ class Share:
 
 def groups(world: World, spec: Stream) -> list[Share]:
     """Return the parts of a stream; parts without consumers or without assets are left out."""
+    # Several checks ask for the same stream; the spec is kept with its parts, so that no other gets its id.
+    known = world.shares.get(id(spec))
+    if known is None:
+        known = world.shares[id(spec)] = (spec, _groups(world, spec))
+    return known[1]
+
+
+def _groups(world: World, spec: Stream) -> list[Share]:
     consumers = choose_nodes(world.nodes, world.site_by_id, spec.consumers)
     if spec.consumers.role is None and spec.consumers.ids is None:
         consumers = [n for n in consumers if n.role == "drn"]

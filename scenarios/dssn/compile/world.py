@@ -23,7 +23,9 @@ from dssn_models.network.graph import Topology
 from dssn_models.plan import AssetPlan, FaultPlan, NetworkPlan, NodePlan, ServicePlan, SitePlan, StreamPlan
 
 if TYPE_CHECKING:
+    from dssn.compile.streams import Share
     from dssn.loading.load import Loaded
+    from dssn.schema.workload import Stream
 
     Source: TypeAlias = Scenario | Loaded
 
@@ -41,6 +43,7 @@ class World:
     name: str = "scenario"
     hash: str = ""
     problems: list[RawProblem] = field(default_factory=list)
+    shares: dict[int, tuple[Stream, list[Share]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, source: Source, base: Path | None = None) -> World:
