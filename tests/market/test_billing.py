@@ -252,7 +252,33 @@ def test_totals_of_many_deliveries_are_those_of_their_bills(usages, price):
     order = an_order(stream=replace(STREAM, price_cny=price))
     columns = {kind: np.array([u.get(kind, 0.0) for u in usages]) for kind in KINDS}
     totals = Biller(plan).totals(np.full(len(usages), price + 30.0 + 10.0), columns)
-    assert list(totals) == [bill_delivery(plan, order, u).total_cny for u in usages]
+    bills = [bill_delivery(plan, order, u) for u in usages]
+    assert list(totals) == [b.total_cny for b in bills]
+
+
+@SETTINGS
+@given(
+    st.lists(usage_st, min_size=1, max_size=6), st.sampled_from([0.0, 5.0]), st.integers(0, 2),
+    st.sampled_from([0.0, 10.0]),
+)  # fmt: skip
+def test_lines_of_many_bills_are_those_of_each(usages, price, services, asset_price):
+    parties = (*PARTIES[:3], *(PartyPlan(f"op{i}", "service", 0.1) for i in range(services)), *PARTIES[4:])
+    plan = replace(a_plan(parties), assets=tuple(replace(a, price_cny=asset_price) for a in ASSETS))
+    order = an_order(stream=replace(STREAM, price_cny=price))
+    columns = {kind: np.array([u.get(kind, 0.0) for u in usages]) for kind in KINDS}
+    n = len(usages)
+    lines = Biller(plan).lines(
+        np.zeros(n, np.int64), ["bank"], np.full(n, price + 2 * asset_price), columns, lambda _i: order
+    )
+    got = [
+        (at, lines.parties[p], lines.roles[r], lines.items[i], micro)
+        for at, p, r, i, micro in zip(*(c.tolist() for c in lines[:5]), strict=True)
+    ]
+    assert got == [
+        (i, x.party, x.role, x.item, x.amount)
+        for i, u in enumerate(usages)
+        for x in bill_delivery(plan, order, u).lines
+    ]
 
 
 def test_plans_without_parties_or_prices():

@@ -20,13 +20,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dssn_models.market.billing import Biller
+from dssn_models.market.money import MICRO
 from dssn_models.market.orders import ALTERNATE_CHANNEL
 from dssn_models.market.states import PHASES
 from dssn_models.results import TABLES
 from dssn_models.rng import key_of
 from dssn_models.trust.evidence import commit
 from dssn_sim.compiled import tape
-from dssn_sim.compiled.assemble import Assembly
+from dssn_sim.compiled.assemble import Assembly, Codes
 from dssn_sim.compiled.blocks import Blocks
 from dssn_sim.compiled.layout import RECORDS
 from dssn_sim.ledger import salt_of
@@ -224,19 +225,28 @@ class Records:
         biller = Biller(self.plan)
         if done.any():
             self._totals[done] = biller.totals(self._of["price"][done], self._usage(self._ends[done]))
-        e = self._ends[done & (self._ends["detail"] != 0)]
-        usage = self._usage(e)
-        kinds = sorted(usage)
-        meters: list[tuple[Any, ...]] = []
-        bills: list[tuple[Any, ...]] = []
-        for i, number in enumerate(e["number"].tolist()):
-            bill = biller.bill(self.blocks.orders.row(number), {k: float(usage[k][i]) for k in kinds})
-            meters += bill.meters
-            bills += [(number, x.party, x.role, x.item, x.amount_cny) for x in bill.lines]
+        kept = done & (self._ends["detail"] != 0)
+        e = self._ends[kept]
+        usage = dict(sorted(self._usage(e).items()))
+        parties = Codes()
+        party_of = np.array([parties.of(n.party or n.id) for n in self.plan.nodes], np.int64)
+        payer = party_of[e["consumer"]]
+        quantities = np.stack(list(usage.values()), axis=1) if len(e) else np.empty((0, len(usage)))
+        at, kind = np.nonzero(quantities > 0)
+        lines = biller.lines(
+            payer,
+            parties.words,
+            self._of["price"][kept],
+            usage,
+            lambda i: self.blocks.orders.row(int(e["number"][i])),
+        )
         return {
-            name: list(zip(*rows, strict=True)) or [()] * len(TABLES[name].columns)
-            for name, rows in (("meters", meters), ("bills", bills))
-        }
+            "meters": [e["number"][at], words(payer[at], parties.words), words(kind, list(usage)), quantities[at, kind]],
+            "bills": [
+                e["number"][lines.at], words(lines.party, lines.parties), words(lines.role, lines.roles),
+                words(lines.item, lines.items), lines.micro / MICRO,
+            ],
+        }  # fmt: skip
 
     # ------------------------------------------------------------ details
 
@@ -325,7 +335,9 @@ class Records:
         kinds = ("placement", "admission", "technology")
         policies = [self.plan.policies[k].name if k in self.plan.policies else "" for k in kinds]
         n = len(self._places)
-        choice = np.where(r["kind"] == 1, n, np.where(r["choice"] < 0, n + 1, r["choice"] + (r["kind"] == 2) * (n + 2)))
+        choice = np.where(
+            r["kind"] == 1, n, np.where(r["choice"] < 0, n + 1, r["choice"] + (r["kind"] == 2) * (n + 2))
+        )
         reason = np.where(r["choice"] < 0, -1 - r["choice"], len(tape.REASONS) + r["kind"])
         why = [PLACEMENT_REASONS.get(policies[0], ""), "", TECHNOLOGY_REASONS.get(policies[2], "")]
         return [
@@ -375,20 +387,24 @@ class Records:
         assets = of["assets"].to_pylist()
         key = key_of(self.plan.run.seed, self.assembly.replication, "evidence", "salt")
         consumers = self._consumer_of(r["number"])
-        number, seq, event, digest = [], [], [], []
-        for i, row in enumerate(r.tolist()):
-            order, _written, _final, result, _notes, verdict, _technology = row
-            facts = (
-                ("order", consumers[i]), ("contract", assets[i]),
-                ("review", "pass" if verdict == tape.PASS else "needs_approval"), ("receipt", f"{result:.0f}"),
-            )  # fmt: skip
-            for k, (name, fact) in enumerate(facts):
-                number.append(order)
-                seq.append(k)
-                event.append(name)
-                digest.append(commit(salt_of(key, str(order), k), fact).hex())
+        numbers, verdicts, results = (r[name].tolist() for name in ("number", "verdict", "result_bytes"))
+        facts = {
+            "order": consumers, "contract": assets,
+            "review": ["pass" if v == tape.PASS else "needs_approval" for v in verdicts],
+            "receipt": [f"{x:.0f}" for x in results],
+        }  # fmt: skip
+        digests = [
+            [
+                commit(salt_of(key, str(order), k), fact).hex()
+                for order, fact in zip(numbers, column, strict=True)
+            ]
+            for k, column in enumerate(facts.values())
+        ]
+        n = len(facts)
         return [
-            number, seq, event, np.repeat(r["written_s"], 4), np.repeat(r["final_s"], 4), digest,
+            np.repeat(r["number"], n), np.tile(np.arange(n), len(r)), words(np.tile(np.arange(n), len(r)), list(facts)),
+            np.repeat(r["written_s"], n), np.repeat(r["final_s"], n),
+            [x for of_order in zip(*digests, strict=True) for x in of_order],
         ]  # fmt: skip
 
     def _consumer_of(self, numbers: Ints) -> list[str]:
