@@ -63,7 +63,8 @@ class LinkPlan:
     """One link between two sites, or a node's access link (``a`` is then the node id).
 
     Direction a->b is the directed resource ``2*index``, b->a is ``2*index+1``;
-    a ``shared`` medium (half duplex, PON tree upstream) has one resource ``2*index`` for both.
+    a ``shared`` medium (half duplex) has one resource ``2*index`` for both. What crosses a link with a ``tree``
+    crosses that link as well: the part of a PON that its nodes share, one resource a direction.
     """
 
     index: int
@@ -85,6 +86,7 @@ class LinkPlan:
     shared: bool = False
     access: bool = False
     srlg: str = ""  # shared-risk group: links in one duct fail together
+    tree: int = -1  # index of the link that an access link shares with others
 
 
 @dataclass(frozen=True, slots=True)

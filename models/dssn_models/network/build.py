@@ -40,6 +40,9 @@ class Attachment:
         Fibre length.
     half_duplex : bool
         Both directions share ``rate_up_bps`` (one resource). A PON is not: it has a wavelength each way.
+    split : int
+        Of a PON: so many nodes of a site share one tree, filled in order of attachment. Usual are 32 to 128
+        (ITU-T G.987, G.9807.1). 0: the node's rate is assured to it, and no tree is modelled.
     """
 
     node: str
@@ -49,6 +52,7 @@ class Attachment:
     rate_down_bps: float
     length_m: float = 5e3
     half_duplex: bool = False
+    split: int = 0
 
 
 def link_delay_s(tech: Technology, length_m: float, detour_factor: float, *, routed: bool) -> float:
@@ -84,7 +88,15 @@ def _plane_link(
     )  # fmt: skip
 
 
-def _access_link(index: int, link_id: str, at: Attachment, tech: Technology) -> LinkPlan:
+def _tree_link(index: int, link_id: str, site: str, tech: Technology) -> LinkPlan:
+    """Return the shared part of a PON; delay, loss and price are those of its drops."""
+    return LinkPlan(
+        index=index, id=link_id, a=link_id, b=site, technology=tech.name, rate_ab_bps=tech.tree_bps,
+        rate_ba_bps=tech.tree_bps, delay_s=0.0, overhead=tech.overhead, isolation=tech.isolation, access=True,
+    )  # fmt: skip
+
+
+def _access_link(index: int, link_id: str, at: Attachment, tech: Technology, tree: int) -> LinkPlan:
     # The detour of an Internet path is not in its first five kilometres, so access has none.
     return LinkPlan(
         index=index, id=link_id, a=at.node, b=at.site, technology=tech.name,
@@ -93,6 +105,7 @@ def _access_link(index: int, link_id: str, at: Attachment, tech: Technology) -> 
         jitter_s=tech.jitter_s, loss=tech.loss, overhead=tech.overhead, availability=tech.availability,
         price_cny_per_mbps_month=tech.price_cny_per_mbps_month * ACCESS_PRICE_SHARE,
         isolation=tech.isolation, setup_s=tech.setup_s, shared=at.half_duplex, access=True,
+        tree=tree,
     )  # fmt: skip
 
 
@@ -108,7 +121,7 @@ def build_network(
     """Return the network: for each plane a link on every edge, then the access links.
 
     Links of one edge in several planes share the edge's risk group. Ids are
-    ``<plane>:<a>--<b>`` and ``access:<node>``, with ``#2`` ... where they repeat.
+    ``<plane>:<a>--<b>``, ``access:<node>`` and ``tree:<site>``, with ``#2`` ... where they repeat.
 
     Parameters
     ----------
@@ -145,6 +158,7 @@ def build_network(
             link_id = unique(f"{plane}:{edge.a}--{edge.b}")
             links.append(_plane_link(len(links), link_id, duct, edge, spec, tech, detour_factor))
     sites: Mapping[str, SitePlan] = topology.site_by_id
+    trees: dict[tuple[str, str, int], tuple[int, int]] = {}  # site, technology, split -> (link, places left)
     for at in attachments:
         if at.site not in sites:
             raise TopologyError(f"node {at.node!r} is attached to {at.site!r}, which is not a site")
@@ -154,7 +168,18 @@ def build_network(
             raise TopologyError(
                 f"the access link of {at.node!r} needs rates over 0 and a length of 0 or more"
             )
-        links.append(_access_link(len(links), unique(f"access:{at.node}"), at, technology(at.technology)))
+        tech = technology(at.technology)
+        tree = -1
+        if at.split:
+            if not tech.tree_bps:
+                raise TopologyError(f"the access link of {at.node!r} is split, but {tech.name} has no trees")
+            key = (at.site, tech.name, at.split)
+            tree, left = trees.get(key, (-1, 0))
+            if not left:
+                tree, left = len(links), at.split
+                links.append(_tree_link(tree, unique(f"tree:{at.site}"), at.site, tech))
+            trees[key] = (tree, left - 1)
+        links.append(_access_link(len(links), unique(f"access:{at.node}"), at, tech, tree))
     return NetworkPlan(
         sites=topology.sites, links=tuple(links), routing=routing or RoutingPlan(),
         transport=transport, detour_factor=detour_factor,

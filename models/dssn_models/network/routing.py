@@ -71,6 +71,12 @@ class _End:
     site: int
     link: LinkPlan | None
 
+    def indices(self) -> tuple[int, ...]:
+        """Return the links from the node to the site, in order."""
+        if self.link is None:
+            return ()
+        return (self.link.index,) if self.link.tree < 0 else (self.link.index, self.link.tree)
+
 
 def both_ways(indices: Iterable[int]) -> frozenset[int]:
     """Return the directed resources of links given by index, for ``avoid_links``."""
@@ -283,7 +289,7 @@ class Router:
     def _usable(end: _End, avoid: frozenset[int], closed: frozenset[int]) -> bool:
         if end.site in closed:
             return False
-        return end.link is None or not (2 * end.link.index in avoid or 2 * end.link.index + 1 in avoid)
+        return not any(2 * i in avoid or 2 * i + 1 in avoid for i in end.indices())
 
     def _pairs(
         self, src: str, dst: str, avoid: frozenset[int], closed: frozenset[int]
@@ -373,7 +379,10 @@ class Router:
         for link, resource, first in ((up, 0, True), (down, 1, False)):
             if link is None:
                 continue
-            directed = (2 * link.index + (0 if link.shared else resource),)
+            directed: tuple[int, ...] = (2 * link.index + (0 if link.shared else resource),)
+            if link.tree >= 0:  # the shared part lies between the node's own and the site
+                shared = 2 * link.tree + resource
+                directed = (*directed, shared) if first else (shared, *directed)
             links = directed + links if first else links + directed
             delay += link.delay_s
             overhead = max(overhead, link.overhead)

@@ -158,6 +158,8 @@ class Technology:
         Path length over great circle where the service does not follow the fibre route; None: as the network.
     shared : bool
         The medium is shared among subscribers (PON tree); each subscriber's rate is its assured rate.
+    tree_bps : float
+        Rate of the shared part, each way, where it is modelled (``Attachment.split``); 0: none.
     rate_up_share : float
         Default upstream rate as a share of the downstream rate.
     """
@@ -178,6 +180,7 @@ class Technology:
     detour_factor: float | None = None
     end_s: float = 0.0
     shared: bool = False
+    tree_bps: float = 0.0
     rate_up_share: float = 1.0
     note: str = "simulated"
     sources: tuple[Constant, ...] = field(default=(), repr=False)
@@ -297,6 +300,7 @@ _PON = _make(
     _c("setup_s", 300.0, "s", _PRIOR),
     _c("switch_s", 1.0, "s", "no protected tree; re-ranging taken as 1 s"),
     _c("availability", 0.999, "1", _PRIOR),
+    _c("tree_bps", 9.95328e9 * 216 / 248, "bit/s", "XGS-PON line rate both ways after FEC RS(248,216), ITU-T G.9807.1 (FACTS 1.5)", read=True),
     _c("rate_up_share", 1.0, "1", "XGS-PON is symmetric: 9.953 Gbit/s both ways, ITU-T G.9807.1 (FACTS 1.5)"),
     _price(17_140 / 100, "static-route line at the access layer, 100 Mbit/s, Hunan Telecom list (FACTS 7)", read=True),
     shared=True,

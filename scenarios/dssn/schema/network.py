@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dssn.schema.base import Count, Flag, Id, Model, Number, Positive, Short, Text
+from dssn.schema.errors import REFUSED, error
 from dssn.schema.quantities import Duration, Length, Rate
 
 __all__ = [
@@ -199,6 +200,14 @@ class Access(Model):
     """Rate towards the node; default: as ``rate``."""
     length: Length = 5e3
     """Length of the line."""
+    split: Annotated[int, Field(ge=2, le=128)] | None = None
+    """Of `pon`: so many nodes of a site share one tree of 8.67 Gbit/s each way; default: ``rate`` is assured."""
+
+    @model_validator(mode="after")
+    def _trees(self) -> Access:
+        if self.split is not None and self.technology != "pon":
+            raise error(REFUSED, f"split of a {self.technology} line", "split where technology is pon")
+        return self
 
 
 class Routing(Model):

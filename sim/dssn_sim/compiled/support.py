@@ -51,6 +51,8 @@ def why_not(plan: Plan, policies: Mapping[str, Any] | None = None) -> str:
         return "no placement policy"
     if any(n > 1 for n in Counter(link.a for link in plan.network.links if link.access).values()):
         return "nodes with several access links"
+    if any(link.tree >= 0 for link in plan.network.links):
+        return "access trees"
     for stream in plan.streams:
         found = _stream(plan, stream)
         if found:
