@@ -200,7 +200,6 @@ def test_a_fault_alone_is_told_at_its_place(fault: str) -> None:
     assert len(shown) == (2 if fault == "two consumers" else 1)  # one of them is unknown, the other no DRN
 
 
-@pytest.mark.req("TB-01")
 @pytest.mark.parametrize("name", BASES)
 @settings(max_examples=25, derandomize=True, deadline=None)
 @given(faults=st.lists(st.sampled_from(sorted(FAULTS)), min_size=2, max_size=5, unique=True))
