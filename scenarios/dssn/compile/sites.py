@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ from dssn.schema import network as spec
 from dssn_models.network import topologies
 from dssn_models.network.build import Attachment, PlaneSpec, build_network
 from dssn_models.network.graph import Edge, Topology, TopologyError
-from dssn_models.plan import NetworkPlan, RoutingPlan, SitePlan
+from dssn_models.plan import NetworkPlan, RoutingPlan, SitePlan, TcpPlan
 
 if TYPE_CHECKING:
     from dssn.compile.nodes import Placed
@@ -114,8 +115,21 @@ def lay_links(
         default_technology=r.default_technology
         or ("ip" if "ip" in asked.planes else next(iter(asked.planes))),
     )
-    return build_network(
+    network = build_network(
         topology, planes, lines, routing=routing, transport=asked.transport, detour_factor=asked.detour_factor
+    )
+    return replace(network, tcp=_tcp(asked.tcp))
+
+
+def _tcp(asked: spec.Tcp) -> TcpPlan:
+    return TcpPlan(
+        congestion=asked.congestion,
+        initial_window=asked.initial_window,
+        streams=asked.streams,
+        min_rto_s=asked.min_rto,
+        max_window_bytes=asked.max_window,
+        queue=asked.queue,
+        buffer_s=asked.buffer,
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from dssn.schema.base import Count, Flag, Id, Model, Number, Positive, Short, Text
 from dssn.schema.errors import REFUSED, error
-from dssn.schema.quantities import Duration, Length, Rate
+from dssn.schema.quantities import Duration, Length, Rate, Size
 
 __all__ = [
     "Access",
@@ -25,6 +25,7 @@ __all__ = [
     "RandomTopology",
     "Routing",
     "SiteSpec",
+    "Tcp",
     "Technology",
     "Topology",
     "TreeTopology",
@@ -225,6 +226,25 @@ class Routing(Model):
     """Plane where neither the stream nor a policy names one; default: ``ip``, else the first plane."""
 
 
+class Tcp(Model):
+    """What the end systems' TCP is set to under ``transport: tcp``, and the queues before links."""
+
+    congestion: Literal["cubic", "newreno", "bbr"] = "cubic"
+    """Congestion control: CUBIC (RFC 9438), NewReno (RFC 6582), or the caps of BBR."""
+    initial_window: Annotated[Count, Field(ge=1, le=1000)] = 10
+    """Segments sent before the first acknowledgement (RFC 6928)."""
+    streams: Annotated[Count, Field(ge=1, le=1000)] = 1
+    """Parallel connections of one transfer."""
+    min_rto: Annotated[Duration, Field(gt=0)] = 0.2
+    """Shortest retransmission time-out; Linux 200 ms, RFC 6298 1 s."""
+    max_window: Annotated[Size, Field(ge=1500)] = 6_291_456
+    """Largest window of a connection: its buffers at both ends."""
+    queue: Literal["droptail", "fqcodel"] = "droptail"
+    """Queue before a link: one that drops its tail, or one for each transfer (RFC 8290)."""
+    buffer: Annotated[Duration, Field(gt=0)] = 0.05
+    """Longest delay of a queue, at its link's rate."""
+
+
 class Network(Model):
     """Sites, carrier planes, access lines and routing."""
 
@@ -238,6 +258,8 @@ class Network(Model):
     """Metric, protection and restoration."""
     transport: Literal["fluid", "tcp"] = "fluid"
     """``fluid``: flows fill their share at once; ``tcp``: windows and round-trip times limit them."""
+    tcp: Tcp = Tcp()
+    """Settings of ``transport: tcp``."""
     detour_factor: Annotated[Number, Field(ge=1, le=5)] = 1.3
     """Fibre length over great-circle distance, where a topology has coordinates but no lengths."""
     spare: Annotated[Positive, Field(le=1)] = 1.0
