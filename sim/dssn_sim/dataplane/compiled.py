@@ -15,6 +15,7 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import inspect
 import os
 import sys
 import tempfile
@@ -89,14 +90,25 @@ def _numba() -> Any:
     return numba
 
 
+#: Annotation of an argument -> its type in compiled code.
+_WORDS = {"int": "int64", "float": "float64", "bool": "boolean"}
 _BARE = {"error_model": "numpy", "_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def inner(function: F) -> F:
-    """Compile a function that only compiled code calls: no wrappers, no reference counts."""
+    """Compile a function that only compiled code calls: no wrappers, no reference counts.
+
+    One that takes ``mem`` and plain numbers is compiled once, for 64 bits, and not for each mixture of widths.
+    """
 
     def make() -> Any:
-        return _numba().njit(**_BARE)(function)
+        words = inspect.get_annotations(function)
+        names = function.__code__.co_varnames[: function.__code__.co_argcount]
+        if names[0] != "mem" or not all(words[name] in _WORDS for name in names):
+            return _numba().njit(**_BARE)(function)
+        from numba.core import types
+
+        return _numba().njit(tuple(getattr(types, _WORDS[words[name]]) for name in names), **_BARE)(function)
 
     return lazy(make)  # type: ignore[no-any-return]
 
