@@ -230,7 +230,10 @@ class Tcp:
             window.paced(rate / flow.segment)
         step = window.step(rtt, now)
         if window.phase == "avoidance":
-            rounds = min(max(1.0, _STEP * window.size / step), _MOST_ROUNDS) if step > 0.0 else 1.0
+            rounds = _STEP * window.size / step if step > 0.0 else inf
+            if flow.loss > 0.0:
+                rounds = min(rounds, 1.0 / (flow.loss * window.size))
+            rounds = min(max(rounds, 1.0), _MOST_ROUNDS)
             return float(int(rounds)), step
         # What was lost is not acknowledged.
         step *= max(0.0, 1.0 - flow.credit / window.size)

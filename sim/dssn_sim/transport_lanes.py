@@ -79,6 +79,9 @@ class Lane:
         """Count what was dropped up to now; call it before anything changes."""
         if now <= self._at:
             return
+        if self.a + self.slope * now - self.trim <= self.rate:
+            self._at = now
+            return
         full = self._full_at(self._at)
         if full < now:
             self.full_since = min(self.full_since, full)
@@ -96,6 +99,10 @@ class Lane:
 
     def refresh(self, now: float) -> None:
         """See whether the queue is still full; call it after a change."""
+        if self.a + self.slope * now <= self.rate:
+            self.trim = 0.0
+            self.full_since = inf
+            return
         if self.trim > 0.0 and self.a + self.slope * now < self.rate + self.buffer_s * self.fall:
             self.trim = 0.0
         if self._full_at(now) <= now:

@@ -77,15 +77,14 @@ class Window:
     def step(self, rtt_s: float, now: float) -> float:
         """Return by how many segments the window grows in one round trip from now."""
         if self.phase == "slow_start":
-            return min(self.growth * self.size, max(self.ssthresh, self.size) - self.size)
-        if self.phase != "avoidance":
+            step = min(self.growth * self.size, max(self.ssthresh, self.size) - self.size)
+        elif self.phase != "avoidance" or self._rules.congestion == "bbr":
             return 0.0
-        congestion = self._rules.congestion
-        if congestion == "newreno":
-            return self.growth * self.streams
-        if congestion == "bbr":
-            return 0.0
-        return self._cubic(rtt_s, now)
+        elif self._rules.congestion == "newreno":
+            step = self.growth * self.streams
+        else:
+            step = self._cubic(rtt_s, now)
+        return min(step, self.most - self.size)
 
     def _cubic(self, rtt_s: float, now: float) -> float:
         each = self.size / self.streams
@@ -101,7 +100,7 @@ class Window:
     def grow(self, segments: float) -> None:
         """Add to the window; slow start ends at its threshold."""
         self.size = min(self.size + segments, self.most)
-        if self.phase == "slow_start" and self.size >= self.ssthresh:
+        if self.phase == "slow_start" and self.size >= min(self.ssthresh, self.most):
             self._avoid()
 
     def _avoid(self) -> None:

@@ -41,6 +41,22 @@ def _network(world: World) -> Iterator[Row]:
             f"{network.detour_factor:g}",
             "fibre over great circle, planning practice 1.2-1.5",
         )
+    if network.transport == "tcp":
+        yield (
+            "network.tcp.buffer",
+            f"{network.tcp.buffer_s:g} s",
+            "queue of a link: one round trip of a national path",
+        )
+        yield (
+            "network.tcp.max_window",
+            f"{network.tcp.max_window_bytes:g} B",
+            "largest receive buffer of Linux as shipped",
+        )
+        yield (
+            "network.tcp.congestion",
+            network.tcp.congestion,
+            "RFC 9438 is the default of Linux; real ends differ",
+        )
     for text in world.topology.warnings:
         yield f"topology {world.topology.name}", "", text
 
