@@ -183,6 +183,8 @@ class Tcp:
                 self._time_out(flow, left)
                 return
             self._repaired(flow)
+        if not window.answers_loss:
+            flow.credit = flow.known = 0.0
         rounds, step = 1.0, 0.0
         if flow.known >= 1.0:
             lost = max(1.0, float(int(flow.credit)))

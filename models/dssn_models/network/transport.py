@@ -23,7 +23,7 @@ HEADER_BYTES: Final = 52
 
 # RFC 9438: C (segments/s^3) and multiplicative decrease; RFC 5681: one half.
 _CUBIC_C: Final = 0.4
-_BETA: Final = {"cubic": 0.7, "newreno": 0.5, "bbr": 1.0}
+_BETA: Final = {"cubic": 0.7, "newreno": 0.5, "bbr": 0.5}  # BBR: only after a time-out
 # Growth of a window per acknowledged segment in slow start. CUBIC counts bytes (RFC 3465, so the window
 # doubles); NewReno grows by one segment an acknowledgement, and one covers two segments (RFC 5681, 4.2).
 _GROWTH: Final = {"cubic": 1.0, "newreno": 0.5, "bbr": 1.0}
@@ -51,8 +51,8 @@ class Window:
     """
 
     __slots__ = (
-        "_beta", "_epoch_s", "_k", "_origin", "_rules", "_w_max", "growth", "lost", "min_rtt_s", "most", "phase", "size",
-        "ssthresh", "streams",
+        "_beta", "_epoch_s", "_k", "_origin", "_rules", "_w_max", "answers_loss", "growth", "lost", "min_rtt_s", "most", "phase",
+        "size", "ssthresh", "streams",
     )  # fmt: skip
 
     def __init__(self, rules: TcpPlan) -> None:
@@ -63,6 +63,7 @@ class Window:
         self.ssthresh = inf
         self.phase: Phase = "slow_start"
         self.growth = _GROWTH[rules.congestion]
+        self.answers_loss = rules.congestion != "bbr"  # BBR's window follows the rate it measures
         # A loss concerns one of the streams.
         self._beta = 1.0 - (1.0 - _BETA[rules.congestion]) / rules.streams
         self.min_rtt_s = inf
@@ -137,8 +138,6 @@ class Window:
 
     def lose(self, segments: float) -> float:
         """Answer losses that three duplicates told; return how many round trips the repair takes."""
-        if self._rules.congestion == "bbr":
-            return 1.0
         each = self.size / self.streams
         self._w_max = each * (1.0 + self._beta) / 2.0 if each < self._w_max else each
         self.ssthresh = max(2.0 * self.streams, self._beta * self.size)
