@@ -51,6 +51,9 @@ def bench(
     seed: Annotated[
         int | None, typer.Option("--seed", help="Other flows and jobs than the published.")
     ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare with the slow exact solver as well.")
+    ] = False,
     peer_python: Annotated[
         str | None,
         typer.Option(
@@ -85,9 +88,8 @@ def bench(
     unknown = [name for name in only or () if name not in known]
     if unknown:
         raise CliError(f"no case {', '.join(unknown)}; there are {', '.join(known)}")
-    result = _measure(
-        [known[name] for name in only or known], 1 if quick else repeats, seed, peer_python or sys.executable
-    )
+    cases = [known[name] for name in only or known]
+    result = _measure(cases, 1 if quick else repeats, seed, peer_python or sys.executable, exact=exact)
     page = write_bench_report(out, result)
     if json:
         emit_json(result)
@@ -98,17 +100,19 @@ def bench(
         raise typer.Exit(FAILED)
 
 
-def _measure(cases: list[Any], repeats: int, seed: int | None, python: str) -> dict[str, Any]:
+def _measure(cases: list[Any], repeats: int, seed: int | None, python: str, *, exact: bool) -> dict[str, Any]:
     import tempfile
     from dataclasses import asdict
     from importlib.metadata import version
 
     from dssn_sim.bench.measure import machine
     from dssn_sim.bench.suite import judged, measure_case
-    from dssn_sim.bench.tools import find_tools
+    from dssn_sim.bench.tools import find_tools, plain_reference
 
     ours = [sys.executable, "-c", "from dssn.cli import main; main()"]
     tools, missing = find_tools(ours, version("dssn-testbed"), python)
+    if exact:
+        tools.append(plain_reference())
     for peer in missing:
         say(f"{peer.name} is not measured ({peer.why}); to add it: {peer.remedy}")
     result: dict[str, Any] = {

@@ -12,6 +12,7 @@ from typing import Any
 from dssn.report.charts.base import Chart, new_figure
 from dssn.report.numbers import show
 from dssn.report.palette import GREY, NEUTRAL, style
+from dssn_sim.bench.tools import REFERENCE
 
 __all__ = ["write_bench_report"]
 
@@ -68,11 +69,14 @@ def _sentence(case: dict[str, Any]) -> str:
         return f"{case['name']}: no figure of ours."
     ours = rows[0]["cost"]["cpu_s"]
     text = f"{case['name']}: {show(ours, 's')} of CPU"
-    if len(rows) > 1:
-        best = min(rows[1:], key=lambda r: float(r["cost"]["cpu_s"]))
+    peers = [row for row in rows[1:] if row["tool"] != REFERENCE]
+    if peers:
+        best = min(peers, key=lambda r: float(r["cost"]["cpu_s"]))
         ratio = best["cost"]["cpu_s"] / ours
+        text += f", {ratio:.1f} times less than {best['tool']}, the best of {len(peers)}"
+    if len(rows) > 1:
         worst = max(float(r["difference"]) for r in rows[1:] if r["difference"] is not None)
-        text += f", {ratio:.1f} times less than {best['tool']}, the best of {len(rows) - 1}; answers equal to {worst:.0e}"
+        text += f"; answers equal to {worst:.0e}"
     return text + "."
 
 

@@ -23,7 +23,16 @@ import numpy.typing as npt
 from dssn_sim.bench.errors import BenchInputError
 from dssn_sim.bench.topology import Topology, shortest_paths, traffic
 
-__all__ = ["LOADS", "FlowTable", "read_finish", "read_flows", "run_flow_table", "write_finish", "write_flows"]
+__all__ = [
+    "LOADS",
+    "FlowTable",
+    "read_finish",
+    "read_flows",
+    "run_flow_table",
+    "starts_of_movement",
+    "write_finish",
+    "write_flows",
+]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -134,9 +143,16 @@ def _read_slowly(path: Path, n_links: int) -> FlowTable:
     start_s, size_bytes, cap_bps = np.array(rows, float).reshape(-1, 3).T.copy()
     offset = np.zeros(len(rows) + 1, np.int64)
     offset[1:] = np.cumsum([len(r) for r in routes])
-    return FlowTable(
-        start_s, size_bytes, cap_bps, offset, np.array([x for r in routes for x in r], np.int64)
-    )
+    return FlowTable(start_s, size_bytes, cap_bps, offset, np.array([x for r in routes for x in r], np.int64))
+
+
+def starts_of_movement(topology: Topology, flows: FlowTable) -> Floats:
+    """Return when each flow has waited out its latency (s)."""
+    latency = np.array([link["lat_s"] for link in topology["links"]], float)
+    # summed route by route, so that flows which start together over one route stay together
+    wait = np.add.reduceat(np.append(latency[flows.links], 0.0), flows.offset[:-1])
+    wait[np.diff(flows.offset) == 0] = 0.0
+    return flows.start_s + wait
 
 
 def run_flow_table(topology: Topology, flows: FlowTable) -> Floats:
@@ -144,14 +160,9 @@ def run_flow_table(topology: Topology, flows: FlowTable) -> Floats:
     from dssn_sim.dataplane.batch import run_flows
 
     capacity = np.array([link["cap_bps"] for link in topology["links"]], float)
-    latency = np.array([link["lat_s"] for link in topology["links"]], float)
-    # summed route by route, so that flows which start together over one route stay together
-    wait = np.add.reduceat(np.append(latency[flows.links], 0.0), flows.offset[:-1])
-    wait[np.diff(flows.offset) == 0] = 0.0
+    begin = starts_of_movement(topology, flows)
     cap = np.where(flows.cap_bps > 0, flows.cap_bps, np.inf)
-    return run_flows(
-        capacity, flows.start_s + wait, 8.0 * flows.size_bytes, (flows.offset, flows.links), caps=cap
-    )
+    return run_flows(capacity, begin, 8.0 * flows.size_bytes, (flows.offset, flows.links), caps=cap)
 
 
 def write_finish(path: Path, finish: Floats) -> None:

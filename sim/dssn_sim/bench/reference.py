@@ -1,7 +1,8 @@
 """Workload W1 solved slowly and plainly: the truth that the fast solver answers to.
 
 At every start and end all rates are found again from nothing by progressive filling (Bertsekas and
-Gallager, Data Networks, section 6.5.2). It shares no code with ``dssn_sim.dataplane``.
+Gallager, Data Networks, section 6.5.2). It shares no code with ``dssn_sim.dataplane``. As a program:
+``python -m dssn_sim.bench.reference TOPOLOGY FLOWS FINISH``.
 """
 
 from __future__ import annotations
@@ -100,3 +101,25 @@ def compiled_reference() -> Any:
     rates = numba.njit(fair_rates)
     clone = types.FunctionType(reference_finish.__code__, {**globals(), "fair_rates": rates})
     return numba.njit(clone)
+
+
+def main(topology: str, flows: str, finish: str) -> None:
+    """Run as a program, compiled each time."""
+    from pathlib import Path
+
+    from dssn_sim.bench.flows import read_flows, starts_of_movement, write_finish
+    from dssn_sim.bench.topology import read_topology
+
+    network = read_topology(Path(topology))
+    table = read_flows(Path(flows), len(network["links"]))
+    capacity = np.array([link["cap_bps"] for link in network["links"]], float)
+    cap = np.where(table.cap_bps > 0, table.cap_bps, inf)
+    start = starts_of_movement(network, table)
+    times = compiled_reference()(capacity, start, 8.0 * table.size_bytes, cap, table.offset, table.links)
+    write_finish(Path(finish), times)
+
+
+if __name__ == "__main__":
+    import sys
+
+    main(*sys.argv[1:])

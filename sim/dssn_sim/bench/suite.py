@@ -12,7 +12,7 @@ import numpy as np
 from dssn_sim.bench.flows import read_finish, read_flows, write_flows
 from dssn_sim.bench.measure import Cost, PeerError, measured, median_cost
 from dssn_sim.bench.tasks import write_tasks
-from dssn_sim.bench.tools import Tool, flows_command, tasks_command
+from dssn_sim.bench.tools import REFERENCE, Tool, flows_command, tasks_command
 from dssn_sim.bench.topology import Topology, make_topology, write_topology
 
 __all__ = ["CASES", "QUICK", "Case", "Row", "measure_case"]
@@ -164,7 +164,7 @@ def judged(case: Case, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
     ours = rows[0].cost
     if ours is None:
         return
-    peer = next((r.cost for r in rows[1:] if r.cost is not None), None)
+    peer = next((r.cost for r in rows[1:] if r.cost is not None and r.tool != REFERENCE), None)
     if case.ratio is not None and peer is not None:
         found = peer.cpu_s / ours.cpu_s
         yield {"what": "times less CPU", "asked": case.ratio, "found": found, "met": found >= case.ratio}

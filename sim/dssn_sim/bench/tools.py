@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,14 @@ from typing import Final
 from dssn_sim.bench.tasks import SERVERS
 from dssn_sim.dataplane.compiled import cache_folder
 
-__all__ = ["Missing", "Tool", "find_tools"]
+__all__ = ["REFERENCE", "Missing", "Tool", "find_tools", "flows_command", "plain_reference", "tasks_command"]
 
 _HERE: Final = Path(__file__).parent / "peers"
 _SERVERS = [str(c) for c in SERVERS]
+
+
+#: Name of the slow exact solver, which is compared with but is no peer.
+REFERENCE: Final = "plain reference"
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,13 @@ def _python_peer(python: str, package: str) -> str:
     return found.stdout.strip()
 
 
+def plain_reference() -> Tool:
+    """Return the slow exact solver as a tool, for answers and not for its speed."""
+    from dssn_sim.bench import reference
+
+    return Tool(REFERENCE, "", flows=(sys.executable, "-m", reference.__name__), largest=100_000)
+
+
 def find_tools(ours: Sequence[str], version: str, python: str) -> tuple[list[Tool], list[Missing]]:
     """Return who can be measured, ours first, and who is missing.
 
@@ -142,6 +154,8 @@ def flows_command(
     """Return the command that runs a flow file."""
     if tool.name == "DSSN":
         return [*tool.flows, "--topology", str(topology), "--flows", str(flows), "--out", str(out)]
+    if tool.name == REFERENCE:
+        return [*tool.flows, str(topology), str(flows), str(out)]
     mode = "capped" if capped else "plain"
     return [
         *(a.format(mode=mode) if a == "{mode}" else a for a in tool.flows),
