@@ -98,6 +98,7 @@ class Assembly:
         self.class_index = {c.id: i for i, c in enumerate(plan.classes)}
         self.layers = sorted({c.priority for c in plan.classes})
         self.path_words: list[str] = []
+        self.avoid: frozenset[int] = frozenset()  # directed links that are down
         self._classes()
         self._places()
         self._engines()
@@ -207,7 +208,7 @@ class Assembly:
         first, steps = len(self.path_words), len(self.state.path_links) if self.path_words else 0
         found = 0
         for target in range(n):
-            route = self.router.route(sites[source].id, sites[target].id, name)
+            route = self.router.route(sites[source].id, sites[target].id, name, avoid_links=self.avoid)
             if route is None:
                 path_of[start + target] = -2
                 continue

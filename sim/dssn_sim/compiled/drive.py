@@ -125,7 +125,7 @@ class Machine:
         values: dict[str, Any] = {
             "solver": self.solver.mem, "next_end": np.inf, "taken_s": -1.0, "retry_s": run.retry_s,
             "patience_s": max(run.retry_s * run.max_retries, NO_ROUTE_PATIENCE_S), "telemetry_s": run.telemetry_s,
-            "max_retries": run.max_retries, "n_nodes": a.n_nodes, "n_sites": a.n_sites,
+            "give_up_s": run.retry_s * max(1, run.max_retries), "max_retries": run.max_retries, "n_nodes": a.n_nodes, "n_sites": a.n_sites,
             "n_links": len(plan.network.links), "n_images": len(a.engines), "n_operations": len(OPERATIONS),
             "n_operators": len(a.operators), "n_buckets": _BUCKETS, "n_guards": _GUARDS, "window": _WINDOW,
             "max_bypass": _MAX_BYPASS, "longest": MAX_ROUTE // 4,

@@ -160,6 +160,7 @@ _THREAD = _row(
     most="f8", latency_s="f8", waited_s="f8",
     phase_s="f8", phase_wait="f8",
     event="i8",  # number of the calendar's event that it waits for
+    patience="i8",  # of the event at which it gives a call up; 0: never
     d="i4", job="i4", pc="i4",
     at="i4",  # row of what it waits for: call, channel, request, flow, device ...
     parent="i4", children="i4", child="i4", sister="i4",  # branches: still running, first, next
@@ -177,6 +178,7 @@ LIFE: Final[dict[str, np.dtype[Any]]] = {
     "threads": _THREAD,
     # One engine run under way.
     "jobs": _row(
+        since="i8",  # number by which runs on a node are in order
         d="i4", thread="i4", job_def="i4", request="i4", held="i4", next="i4",
         pc="i4",  # of its JOB: where a retry goes on
         runs="i4",  # 1: it counts on its nodes (from the plan to the clean-up)
@@ -192,7 +194,7 @@ LIFE: Final[dict[str, np.dtype[Any]]] = {
     "channels": _row(
         opened_s="f8", setup_s="f8", close_s="f8", armed_s="f8",
         a="i4", b="i4", suite="i4", uses="i4", users="i4", waiter="i4", last="i4", timers="i4", next="i4",
-        open="i1", ready="i1",
+        open="i1", ready="i1", detail="i1",  # detail: whether the order that opened it keeps its details
     ),
     "requests": _row(
         key0="f8", key1="f8", key2="f8", rank="i8", stamp="i8", bypassed="i4", need="i4", thread="i4", next="i4",
@@ -264,7 +266,7 @@ RECORDS: Final[dict[str, np.dtype[Any]]] = {
 
 MACHINE = np.dtype(
     [
-        ("now", "f8"), ("until_s", "f8"), ("next_end", "f8"), ("retry_s", "f8"), ("patience_s", "f8"),
+        ("now", "f8"), ("until_s", "f8"), ("next_end", "f8"), ("retry_s", "f8"), ("patience_s", "f8"), ("give_up_s", "f8"),
         ("telemetry_s", "f8"), ("taken_s", "f8"), ("horizon_s", "f8"), ("charged", "f8"), ("aging", "f8"),
         # the route at hand (its links stand in the table route)
         ("r_delay_s", "f8"), ("r_overhead", "f8"), ("r_price", "f8"), ("r_rate", "f8"), ("r_links", "i4"), ("r_narrow", "i4"),

@@ -20,12 +20,14 @@ from dssn_sim.compiled.memory import CALLS
 from dssn_sim.compiled.ops_base import (
     ARRIVE,
     BOUND,
+    CALL,
     COLUMNS,
     DELIVERIES,
     JOBS,
     LATENCY,
     LINKS,
     MACHINE,
+    PATIENCE,
     READY,
     RUNS,
     THREADS,
@@ -41,7 +43,15 @@ from dssn_sim.compiled.ops_base import (
     ready,
     wait_until,
 )
-from dssn_sim.compiled.ops_call import DONE, REFUSED, arrive_at_desk, begin_call, end_call, end_service
+from dssn_sim.compiled.ops_call import (
+    DONE,
+    REFUSED,
+    arrive_at_desk,
+    begin_call,
+    end_call,
+    end_service,
+    lose_patience,
+)
 from dssn_sim.compiled.ops_channel import (
     NO_ROUTE as NO_CHANNEL,
 )
@@ -97,11 +107,11 @@ _fail, _finish, _advance = door("fail"), door("finish"), door("advance")
 _ORDERS, _ROOM, _LOOK, _ADMISSION, _NETWORK = (
     tape.ASK.ORDERS, tape.ASK.ROOM, tape.ASK.SAMPLE, tape.ASK.ADMISSION, tape.ASK.NETWORK,
 )  # fmt: skip
-_QUEUE_FULL, _CERTIFICATE, _DEFECT, _NO_LINK, _UNREACHED, _NODE_DOWN, _NO_ENGINE = (
+_QUEUE_FULL, _CERTIFICATE, _DEFECT, _NO_LINK, _UNREACHED, _NODE_DOWN, _NO_ENGINE, _SERVICE_DOWN = (
     tape.REASON[code]
     for code in (
         "capacity.queue", "trust.certificate", "quality.defect", "fault.link", "network.no_route", "fault.node",
-        "capacity.engine",
+        "capacity.engine", "fault.service",
     )
 )  # fmt: skip
 _NEGOTIATION, _JOB, _ALLOCATION, _TRANSFER = (
@@ -314,11 +324,16 @@ def _end_branch(mem: int, t: int, link: int) -> None:
     if link > 0:
         parent = threads[threads[t].parent]
         parent.data |= 1 << (link - 1)
-        child = parent.child
-        while child >= 0:
-            if threads[child].wait == LINKS:
-                ready(mem, child)
-            child = threads[child].sister
+        first = t
+        while first >= 0:  # in the order of the links
+            first = -1
+            child = parent.child
+            while child >= 0:
+                if threads[child].wait == LINKS and (first < 0 or threads[child].pc < threads[first].pc):
+                    first = child
+                child = threads[child].sister
+            if first >= 0:
+                ready(mem, first)
     end_branch(mem, t)
 
 
@@ -475,6 +490,11 @@ def _in_branch(mem: int, t: int, op: int) -> bool:
     """Operations of branches: images and channels; False: the thread goes no further now."""
     m, th = MACHINE(mem)[0], THREADS(mem)[t]
     row, again = TAPE(mem)[th.pc], th.sub == 1
+    if op == tape.ACQUIRE and not again:
+        for place in (th.a, th.b):
+            if NODES(mem)[place].revoked:
+                _fail(mem, (mem, t, _CERTIFICATE, place, -1, True))
+                return False
     if op == tape.PULL or op == tape.ACQUIRE:
         said = pull(mem, t) if op == tape.PULL else acquire(mem, t)
         if said == WAITS:
@@ -670,6 +690,10 @@ def _take(mem: int) -> None:
             end_service(mem, who)
     elif what == ARRIVE:
         arrive_at_desk(mem, who)
+    elif what == PATIENCE:
+        th = THREADS(mem)[who]
+        if th.patience == seq and th.wait == CALL and lose_patience(mem, who):
+            _fail(mem, (mem, who, _SERVICE_DOWN, DESKS(mem)[th.data].station, -1, False))
     else:
         idle_out(mem, who)
 

@@ -8,7 +8,7 @@ that was passed ``max_bypass`` times is guarded. A request is a row with a list 
 
 from __future__ import annotations
 
-from dssn_sim.compiled.ops_base import MACHINE, THREADS, T, ready
+from dssn_sim.compiled.ops_base import MACHINE, T, ready
 from dssn_sim.dataplane.compiled import inner, jit
 
 __all__ = ["add_need", "add_request", "give_back", "request", "touch"]

@@ -40,7 +40,7 @@ COLUMNS, CONSTS, READY, R_STATES = T.columns, T.consts, T.ready, T.r_states
 RUNS, TIME, CALL, GRANT, PULL, CHANNEL, FLOW, LATENCY, WORK, TIMER, BRANCHES, LINKS, OVER = range(13)
 
 # Kinds of events in the calendar; 0 is stations.END.
-ARRIVE, WAKE, IDLE = 1, 2, 3
+ARRIVE, WAKE, IDLE, PATIENCE = 1, 2, 3, 4
 
 
 @inner
@@ -66,6 +66,7 @@ def add_thread(mem: int, d: int, job: int, pc: int) -> int:
     th.job = job
     th.pc = pc
     th.event = 0
+    th.patience = 0
     th.at = -1
     th.parent = -1
     th.children = 0

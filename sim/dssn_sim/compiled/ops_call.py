@@ -7,28 +7,29 @@ import math
 
 from dssn_sim.compiled.calendar import put
 from dssn_sim.compiled.draws import CONSTANT, TABLE, draw, draw_table
-from dssn_sim.compiled.memory import CALLS
+from dssn_sim.compiled.memory import CALLS, STATIONS
 from dssn_sim.compiled.ops_base import (
     ARRIVE,
     CALL,
-    COLUMNS,
-    CONSTS,
     DELIVERIES,
     MACHINE,
+    PATIENCE,
     THREADS,
     TIME,
     WAKE,
     T,
+    ready,
     wait_until,
 )
-from dssn_sim.compiled.stations import arrive, finish
+from dssn_sim.compiled.stations import arrive, finish, withdraw
 from dssn_sim.dataplane.compiled import inner
 
-__all__ = ["DONE", "DROPPED", "arrive_at_desk", "begin_call", "end_call", "end_service"]
+__all__ = ["DONE", "DROPPED", "arrive_at_desk", "begin_call", "end_call", "end_service", "lose_patience"]
 
 CALLERS, DESKS, DESK_OF, DISTS, CALLED = T.callers, T.desks, T.desk_of, T.dists, T.called
 POINTS_P, POINTS_X, PLACES, CLASSES, R_WAITS = T.points_p, T.points_x, T.places, T.classes, T.r_waits
 
+GIVEN_UP = -2  # callers.thread of a call that was given up on its way
 DROPPED = -2  # threads.at of a call that found the queue full
 DONE, GOES_ON, REFUSED = 0, 1, 2  # what end_call says
 
@@ -68,6 +69,7 @@ def begin_call(mem: int, t: int, operation: int, place: int) -> bool:
         c = m.top_callers
         m.top_callers += 1
     callers[c].thread = t
+    callers[c].arrived_s = -1.0
     callers[c].desk = desk
     callers[c].service_s = _service_time(mem, th.d, desk)
     callers[c].level = CLASSES(mem)[DELIVERIES(mem)[th.d].cls].layer if row.by_priority else 0
@@ -75,6 +77,8 @@ def begin_call(mem: int, t: int, operation: int, place: int) -> bool:
     th.at = c
     th.data = desk
     th.sub = 1
+    # Only who calls a service that is down gives up.
+    th.patience = 0 if STATIONS(mem)[row.station].up > 0 else put(mem, m.now + m.give_up_s, PATIENCE, t)
     if row.before_s > 0.0:
         put(mem, m.now + row.before_s, ARRIVE, c)
     else:
@@ -92,8 +96,30 @@ def _answer(mem: int, c: int, at: int, wait_s: float) -> None:
         th.at = at
         th.amount = wait_s
         th.event = put(mem, m.now + DESKS(mem)[callers[c].desk].after_s, WAKE, t)
-    callers[c].next = m.free_callers
+    _drop_caller(mem, c)
+
+
+@inner
+def _drop_caller(mem: int, c: int) -> None:
+    m = MACHINE(mem)[0]
+    CALLERS(mem)[c].next = m.free_callers
     m.free_callers = c
+
+
+@inner
+def lose_patience(mem: int, t: int) -> bool:
+    """Give the call of a thread up, unless it is answered: then the thread goes on; True: given up."""
+    m, th = MACHINE(mem)[0], THREADS(mem)[t]
+    c = th.at
+    if c < 0:
+        ready(mem, t)
+        return False
+    CALLERS(mem)[c].thread = -1  # in service: it is served all the same
+    if CALLERS(mem)[c].arrived_s < 0.0:
+        CALLERS(mem)[c].thread = GIVEN_UP
+    elif withdraw(mem, c, m.now):
+        _drop_caller(mem, c)
+    return True
 
 
 @inner
@@ -101,6 +127,9 @@ def arrive_at_desk(mem: int, c: int) -> None:
     """Let a call come to its station."""
     m, row = MACHINE(mem)[0], CALLERS(mem)[c]
     row.arrived_s = m.now
+    if row.thread == GIVEN_UP:
+        _drop_caller(mem, c)
+        return
     if not arrive(mem, c, DESKS(mem)[row.desk].station, row.level, row.service_s, m.now):
         _answer(mem, c, DROPPED, 0.0)
 

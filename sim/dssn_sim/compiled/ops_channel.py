@@ -121,6 +121,7 @@ def _open(mem: int, t: int, suite: int) -> None:
     row.armed_s = 0.0
     row.open = 1
     row.ready = 0
+    row.detail = DELIVERIES(mem)[th.d].detail
     k = _bucket(mem, a, b, suite)
     row.next = BUCKETS(mem)[k]
     BUCKETS(mem)[k] = c
@@ -156,18 +157,21 @@ def _forget(mem: int, c: int) -> None:
 
 
 @inner
-def _close(mem: int, c: int) -> None:
+def close_channel(mem: int, c: int) -> None:
+    """Close a channel and record it; its row stays while somebody refers to it."""
     m, channel = MACHINE(mem)[0], CHANNELS(mem)[c]
     _unlink(mem, c)
-    row = R_CHANNELS(mem)[m.n_r_channels]
-    m.n_r_channels += 1
-    row.opened_s = channel.opened_s
-    row.closed_s = m.now
-    row.setup_s = channel.setup_s
-    row.a = channel.a
-    row.b = channel.b
-    row.suite = channel.suite
-    row.uses = channel.uses
+    if channel.detail:
+        row = R_CHANNELS(mem)[m.n_r_channels]
+        m.n_r_channels += 1
+        row.opened_s = channel.opened_s
+        row.closed_s = m.now
+        row.setup_s = channel.setup_s
+        row.a = channel.a
+        row.b = channel.b
+        row.suite = channel.suite
+        row.uses = channel.uses
+    _forget(mem, c)
 
 
 @inner
@@ -180,8 +184,7 @@ def release_channel(mem: int, c: int, keep_open_s: float) -> None:
     if not row.open:
         _forget(mem, c)
     elif keep_open_s <= 0.0:
-        _close(mem, c)
-        _forget(mem, c)
+        close_channel(mem, c)
     else:
         row.close_s = m.now + keep_open_s
         if row.timers == 0 or row.close_s < row.armed_s:
@@ -197,7 +200,8 @@ def idle_out(mem: int, c: int) -> None:
     row.timers -= 1
     if row.open and row.users == 0:
         if m.now >= row.close_s:
-            _close(mem, c)
+            close_channel(mem, c)
+            return
         elif row.timers == 0 or row.close_s < row.armed_s:
             row.timers += 1
             row.armed_s = row.close_s

@@ -29,7 +29,7 @@ from dssn_sim.compiled.ops_route import NO_PATH, UNKNOWN, compose, find_path
 from dssn_sim.compiled.tape import DATA
 from dssn_sim.dataplane.compiled import inner, jit
 
-__all__ = ["ASKS", "NO_ROUTE", "STARTED", "begin_flow", "begin_work", "cut", "finish_flow", "finish_work"]
+__all__ = ["ASKS", "NO_ROUTE", "STARTED", "begin_flow", "begin_work", "cut", "finish_flow", "finish_work", "rescale"]
 
 PLACES, SUITES, CLASSES, TEMPLATES, NODES, R_FLOWS, FLOW_THREAD, ROUTE, PROVIDERS = (
     T.places, T.suites, T.classes, T.templates, T.nodes, T.r_flows, T.flow_thread, T.route, T.providers,
@@ -141,7 +141,7 @@ def _pace(mem: int, t: int) -> None:
 
 
 @inner
-def _rescale(mem: int, place: int) -> None:
+def rescale(mem: int, place: int) -> None:
     """Slow all work on a node down where it wants more cores than there are; back again where it no longer does."""
     m, node, threads = MACHINE(mem)[0], NODES(mem)[place], THREADS(mem)
     cores = PLACES(mem)[place].cores if node.up else 0.0
@@ -182,7 +182,7 @@ def begin_work(mem: int, t: int, core_s: float, most: float) -> None:
     node.work = t
     node.floors += most
     _pace(mem, t)
-    _rescale(mem, th.a)
+    rescale(mem, th.a)
 
 
 @inner
@@ -203,7 +203,7 @@ def _end_work(mem: int, t: int, done: float) -> None:
     if th.next >= 0:
         threads[th.next].prev = th.prev
     node.floors = node.floors - th.most if node.work >= 0 else 0.0
-    _rescale(mem, th.a)
+    rescale(mem, th.a)
 
 
 @jit("void(int64, int64)")

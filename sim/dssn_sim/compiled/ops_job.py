@@ -148,6 +148,8 @@ def check_nodes(mem: int, t: int) -> int:
         if bound[first + k].first == k:
             node = nodes[bound[first + k].place]
             node.backlog = max(0.0, node.backlog + bound[first + k].promised)
+    m.arrivals += 1
+    job.since = m.arrivals
     job.runs = 1
     return 0
 

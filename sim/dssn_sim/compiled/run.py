@@ -17,6 +17,7 @@ from dssn_sim.compiled import tape
 from dssn_sim.compiled.assemble import Assembly
 from dssn_sim.compiled.blocks import BLOCK, Blocks
 from dssn_sim.compiled.drive import Machine
+from dssn_sim.compiled.faults import Faults
 from dssn_sim.compiled.ops_base import TIMER
 from dssn_sim.compiled.ops_end import interrupt
 from dssn_sim.compiled.record import Records
@@ -69,6 +70,7 @@ class CompiledRun:
         self.blocks = Blocks(self.assembly, self.orders, detail_share(plan))
         self.records = Records(self.assembly, self.blocks)
         self.machine = Machine(self.assembly, self.records.drain)
+        self.faults = Faults(self.machine, self.records.extra["alarms"])
         self._row = self.assembly.state.machine[0]
         self._sampler = Sampler(plan, self.records.extra["samples"])
         n = len(plan.nodes)
@@ -130,10 +132,12 @@ class CompiledRun:
         """Let time pass and answer the machine's questions; return the last one."""
         row, assembly = self._row, self.assembly
         while True:
-            question = self.machine.run(at)
-            if question in (ASK.SAMPLE, ASK.NOTHING):
+            question = self.machine.run(min(at, self.faults.next_s))
+            if question == ASK.SAMPLE and self.faults.next_s <= row["now"]:
+                self.faults.play()
+            elif question in (ASK.SAMPLE, ASK.NOTHING):
                 return question
-            if question == ASK.ORDERS:
+            elif question == ASK.ORDERS:
                 self._load()
             elif question == ASK.PATHS:
                 assembly.fill_paths(int(row["ask_a"]), int(row["ask_b"]))
@@ -172,7 +176,7 @@ class CompiledRun:
         rows = state.channels[: int(self._row["top_channels"])]
         self.machine.make_room()
         out = state.r_channels
-        for row in rows[rows["open"] == 1]:
+        for row in rows[(rows["open"] == 1) & (rows["detail"] == 1)]:
             n = int(self._row["n_r_channels"])
             for name in ("opened_s", "setup_s", "a", "b", "suite", "uses"):
                 out[name][n] = row[name]
@@ -261,11 +265,11 @@ class CompiledRun:
         plan, nodes, rows = self.plan, self.assembly.state.nodes, self.records.extra
         use: Use = totals["use"]
         none = [0.0] * max(2 * len(plan.network.links), len(plan.nodes))
-        links = LinkTotals(totals["sent"], use.links.tolist(), none, totals["peak"], {})
+        links = LinkTotals(totals["sent"], use.links.tolist(), none, totals["peak"], self.faults.link_down_s)
         rows["links"] += link_rows(plan, links, totals["span_s"], totals["largest"])
         of_nodes = NodeTotals(
             use.busy.tolist(), use.held.tolist(), totals["queue"], nodes["jobs"].tolist(),
-            nodes["peak_memory"].tolist(), none, nodes["cold"].tolist(), nodes["warm"].tolist(),
+            nodes["peak_memory"].tolist(), list(self.faults.node_down_s.values()), nodes["cold"].tolist(), nodes["warm"].tolist(),
         )  # fmt: skip
         rows["nodes"] += node_rows(plan, of_nodes, totals["span_s"], totals["largest"])
         rows["services"] += service_rows(plan, totals["services"], totals["span_s"])

@@ -17,6 +17,7 @@ _COMPILED = {
     "placement": ("nearest", "least_loaded", "cheapest", "random", "joint", "earliest_finish"),
     "routing": ("shortest_delay",),
     "admission": ("always",),
+    "technology": ("cheapest", "fastest", "fixed"),
     "queueing": ("fifo", "priority", "earliest_deadline", "shortest_job"),
 }
 
@@ -33,8 +34,6 @@ def why_not(plan: Plan, policies: Mapping[str, Any] | None = None) -> str:
     """
     if policies:
         return f"a policy given as an object ({', '.join(sorted(policies))})"
-    if plan.faults:
-        return "faults"
     if plan.network.transport != "fluid":
         return f"transport {plan.network.transport}"
     if any(n.sharing in ("slots", "preemptive") for n in plan.nodes):
@@ -42,10 +41,9 @@ def why_not(plan: Plan, policies: Mapping[str, Any] | None = None) -> str:
     if any(card.exclusive for n in plan.nodes for card in n.accelerators):
         return "exclusive accelerator cards"
     for kind, policy in plan.policies.items():
-        if kind == "technology":
-            if any(s.net.technology is None for s in plan.streams):
-                return "a technology policy"
-        elif policy.name not in _COMPILED[kind]:
+        if kind == "technology" and all(s.net.technology is not None for s in plan.streams):
+            continue  # nothing to decide
+        if policy.name not in _COMPILED[kind]:
             return f"{kind} policy {policy.name}"
     if "placement" not in plan.policies and any(_placed(plan, s) for s in plan.streams):
         return "no placement policy"

@@ -40,7 +40,7 @@ from typing import Final
 from dssn_models.market.reasons import REASONS as _REASONS
 from dssn_models.market.states import MACHINES, PHASES
 
-__all__ = ["ASK", "Binding", "DATA", "NOTES", "OPS", "PHASE_OF", "REASON", "REASONS", "STATE"]
+__all__ = ["ASK", "DATA", "NOTES", "OPS", "PHASE_OF", "REASON", "REASONS", "STATE", "Binding"]
 
 # Operations. The comment names the operands.
 (
