@@ -103,6 +103,10 @@ def test_report_has_every_case_and_escapes_what_it_was_told(tmp_path):
     case = Case("W1-low", "title", "low", 100, ratio=20)
     result = {
         "machine": machine(), "versions": {"DSSN": "1"}, "repeats": 3, "seed": None,
+        "packets": {
+            "rows": [{"case": "db-x", "transfers": 2, "predicted_s": 1.1, "packets_s": 1.0, "error": 0.1}],
+            "summary": [{"group": "all", "cases": 1, "median": 0.1, "p90": 0.1, "largest": 0.1}],
+        },
         "missing": [{"name": "Ciw", "why": "not there", "remedy": "pip install ciw"}],
         "cases": [{"name": case.name, "title": case.title, "size": case.size, "goals": list(judged(case, rows)),
                    "rows": [r.as_dict() for r in rows]}],
@@ -112,6 +116,7 @@ def test_report_has_every_case_and_escapes_what_it_was_told(tmp_path):
     assert "25.0 times less than peer &lt;x&gt;" in text
     assert "peer <x>" not in text
     assert "pip install ciw" in text
+    assert "100% of 1 cases are predicted within 20 %" in text
     assert ">met<" in text
     assert "<svg" in text
     assert "http" not in text.replace("http://www.w3.org", "")  # nothing is loaded from elsewhere

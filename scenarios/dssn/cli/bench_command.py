@@ -51,6 +51,10 @@ def bench(
     seed: Annotated[
         int | None, typer.Option("--seed", help="Other flows and jobs than the published.")
     ] = None,
+    packets: Annotated[
+        Path | None,
+        typer.Option("--packets", metavar="TABLE", help="Transfers at packet level, to compare with (W3)."),
+    ] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare with the slow exact solver as well.")
     ] = False,
@@ -75,6 +79,7 @@ def bench(
 
         dssn bench --quick
         dssn bench --only W1-low --only W2 --repeats 5
+        dssn bench --quick --packets w3_packets.csv
         dssn bench flows --topology topology.json --flows flows.csv --out finish.csv
         dssn bench tasks --input tasks.bin --out sojourn.csv
     """
@@ -90,6 +95,7 @@ def bench(
         raise CliError(f"no case {', '.join(unknown)}; there are {', '.join(known)}")
     cases = [known[name] for name in only or known]
     result = _measure(cases, 1 if quick else repeats, seed, peer_python or sys.executable, exact=exact)
+    result["packets"] = None if packets is None else _packets(packets)
     page = write_bench_report(out, result)
     if json:
         emit_json(result)
@@ -134,6 +140,32 @@ def _measure(cases: list[Any], repeats: int, seed: int | None, python: str, *, e
     return result
 
 
+def _packets(path: Path) -> dict[str, Any]:
+    """Return workload W3: transfer times under ``transport: tcp`` beside those of a packet-level table."""
+    from dssn_sim.bench.errors import BenchInputError
+    from dssn_sim.bench.packets import compare, summary
+
+    say(f"W3: predicting the transfers of {path}")
+    try:
+        rows = compare(path)
+    except (BenchInputError, KeyError, ValueError) as error:
+        raise CliError(f"{path}: {error}") from None
+    names = ("group", "cases", "median", "p90", "largest")
+    return {
+        "rows": [
+            {
+                "case": r.name,
+                "transfers": r.flows,
+                "predicted_s": r.predicted_s,
+                "packets_s": r.packets_s,
+                "error": r.error,
+            }
+            for r in rows
+        ],
+        "summary": [dict(zip(names, group, strict=True)) for group in summary(rows)],
+    }
+
+
 def _show(result: dict[str, Any]) -> None:
     for case in result["cases"]:
         heading(
@@ -158,4 +190,13 @@ def _show(result: dict[str, Any]) -> None:
             line(
                 f"{goal['what']}: asked {goal['asked']:g}, found {goal['found']:.3g}: {'met' if goal['met'] else 'missed'}"
             )
+        line()
+    if result["packets"] is not None:
+        heading("W3: mean transfer times of a case under transport: tcp beside packet level, error")
+        columns = ["group", "cases", "median", "90 %", "largest"]
+        groups = [
+            (g["group"], str(g["cases"]), *(f"{g[k]:.1%}" for k in ("median", "p90", "largest")))
+            for g in result["packets"]["summary"]
+        ]
+        table(columns, groups, right=columns[1:])
         line()

@@ -25,7 +25,8 @@ def write_bench_report(folder: Path, result: dict[str, Any]) -> Path:
     folder : Path
         Made if it is not there.
     result : dict
-        ``machine``, ``versions``, ``missing``, ``repeats``, ``seed`` and ``cases``, as ``bench.json`` holds it.
+        What ``bench.json`` holds: ``machine``, ``versions``, ``missing``, ``repeats``, ``seed``, ``cases``,
+        ``packets`` (or None).
     """
     folder.mkdir(parents=True, exist_ok=True)
     pages = {
@@ -53,8 +54,12 @@ def _render(result: dict[str, Any]) -> str:
         css=css,
         sentences=[_sentence(case) for case in cases],
         warnings=_warnings(result),
-        charts=[_bars(cases)] if any(_measured(case) for case in cases) else [],
+        charts=[
+            *([_bars(cases)] if any(_measured(case) for case in cases) else []),
+            *([_errors(result["packets"]["rows"])] if result["packets"] else []),
+        ],
         cases=[_case(case) for case in cases],
+        packets=result["packets"],
         card=_card(result),
     )
 
@@ -149,6 +154,29 @@ def _bars(cases: Sequence[dict[str, Any]]) -> Chart:
         title="CPU seconds",
         caption="Blue: ours; grey: peers. Logarithmic axis, medians of the runs, no interval since there are few.",
         alt=f"CPU seconds of {len(labels) - ours} peers' runs beside {ours} of ours.",
+        figure=figure,
+    )
+
+
+def _errors(rows: Sequence[dict[str, Any]]) -> Chart:
+    """Draw the predicted over the packet-level transfer time of every case."""
+    with style():
+        figure = new_figure(7.2, 3.6)
+        axes = figure.add_subplot()
+        truth = [row["packets_s"] for row in rows]
+        axes.plot(truth, [row["predicted_s"] for row in rows], "o", color=NEUTRAL, ms=3.5, alpha=0.6)
+        ends = [min(truth), max(truth)]
+        axes.plot(ends, ends, color=GREY, lw=1)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel("packet level (s)")
+        axes.set_ylabel("predicted (s)")
+    within = sum(abs(row["error"]) <= 0.2 for row in rows) / len(rows)
+    return Chart(
+        key="bench-packets",
+        title="Transfer times",
+        caption="A point a case of W3, mean over its transfers; on the grey line the prediction is right. Logarithmic axes.",
+        alt=f"{within:.0%} of {len(rows)} cases are predicted within 20 % of their packet-level time.",
         figure=figure,
     )
 
