@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from dssn_models.market.orders import draw_orders
 from dssn_models.plan import Plan
+from dssn_sim.choice import choose
 from dssn_sim.delivery import Delivery
 from dssn_sim.errors import Failure
 from dssn_sim.faults import Faults
@@ -43,7 +44,7 @@ def simulate(
     progress: Progress | None = None,
     policies: dict[str, Any] | None = None,
 ) -> dict[str, pa.Table]:
-    """Run one replication and return every result table.
+    """Run one replication and return every result table, on the kernel that ``choice.choose`` names.
 
     Parameters
     ----------
@@ -62,6 +63,10 @@ def simulate(
         All tables of ``dssn_models.results``.
     """
     with _calm_collector():
+        if choose(plan, policies).kernel == "compiled":
+            from dssn_sim.compiled.run import simulate_compiled
+
+            return simulate_compiled(plan, replication, progress)
         return run_world(plan, replication, progress, policies).rec.tables()
 
 
