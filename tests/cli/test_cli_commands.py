@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dssn.cli.app import app
-from dssn.cli.exits import CliError, _handle, report_crash
+from dssn.cli.exits import CliError, handle, report_crash
 from dssn.cli.helptext import help_text
 from dssn.cli.output import plain
 from dssn.cli.run_command import choose_folder
@@ -186,7 +186,7 @@ def test_check_of_a_good_scenario_is_quiet():
     ],
 )
 def test_every_exception_becomes_one_line(error, code, capsys):
-    assert _handle(error) == code
+    assert handle(error) == code
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("dssn: ")
@@ -206,7 +206,7 @@ def test_debug_shows_the_traceback(monkeypatch, capsys):
     try:
         raise RuntimeError("inner")
     except RuntimeError as error:
-        _handle(error)
+        handle(error)
     assert "Traceback" in capsys.readouterr().err
 
 

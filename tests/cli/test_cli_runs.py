@@ -41,7 +41,7 @@ def test_run_ends_with_key_figures_answer_and_report(folder):
 
 def test_existing_folder_is_not_overwritten_unasked(folder):
     path, _ = folder
-    assert "holds a run already" in call("run", "metro", *SHORT, "--out", path, code=4).stderr
+    assert "holds a run already" in call("run", "metro", *SHORT, "--out", path, code=2).stderr
 
 
 def test_resume_of_a_finished_run_changes_nothing(folder):

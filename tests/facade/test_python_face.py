@@ -47,7 +47,7 @@ def test_unknown_name_lists_the_known_ones():
 
 
 def test_catalogues_are_frames():
-    assert {"name", "title", "question"} <= set(dssn.scenarios().columns)
+    assert {"name", "title", "question", "orders", "wall_s"} <= set(dssn.scenarios().columns)
     assert "nearest" in set(dssn.policies()["name"])
     assert "psi.ecdh" in set(dssn.engines()["name"])
 
@@ -230,5 +230,7 @@ def test_sweep_is_a_frame_with_a_plot(sc):
     chart = found.plot("order_to_result.p95")
     assert chart.figure.axes[0].get_xlabel() == "policies.placement"
     assert found.result(found.table["point"][0]).kpi("orders_total", "count") > 0
-    with pytest.raises(KeyError, match="no KPI"):
-        found.plot("nonsense.p95")
+    with pytest.raises(dssn.RunError, match=r"no KPI .* did you mean 'order_to_result.p95'"):
+        found.plot("order_to_reslt.p95")
+    with pytest.raises(dssn.RunError, match="no point"):
+        found.result("9")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dssn.cli import bench_command, catalogue, doctor_command, new_command, run_command, study_command
-from dssn.cli.exits import FAILED, INTERRUPTED, complain, report_crash
+from dssn.cli.exits import FAILED, handle, report_crash
 
 __all__ = ["app", "run_app"]
 
@@ -28,7 +28,7 @@ Start here:
     dssn new scenario mine --from metro    a copy to change
     dssn COMMAND --help                    examples of each command
 
-Exit codes: 0 ok, 2 usage, 3 scenario invalid, 4 run failed, 5 backend not available, 130 interrupted.""",
+Exit codes: 0 ok, 2 usage, 3 scenario invalid, 4 run failed, 5 backend not available, 130 interrupted, 143 terminated.""",
 )
 
 
@@ -68,9 +68,8 @@ def run_app() -> None:
         sys.path.append(str(Path.cwd()))
     try:
         app()
-    except KeyboardInterrupt:
-        complain("interrupted")
-        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt as error:
+        sys.exit(handle(error))
     except Exception as error:  # noqa: BLE001  never a traceback
         report_crash(error)
         sys.exit(FAILED)

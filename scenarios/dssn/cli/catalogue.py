@@ -11,6 +11,8 @@ import typer
 from dssn.cli.exits import FAILED, INVALID, OK, CliError, guarded
 from dssn.cli.helptext import help_text
 from dssn.cli.output import emit_json, heading, line, plain, table
+from dssn.cli.progress import say_if_long
+from dssn.face.measured import about, machine, measured
 
 if TYPE_CHECKING:
     from dssn_models.plan import ObjectivePlan
@@ -49,7 +51,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_scenarios(*, json: Json = False) -> None:
-    """List the scenarios that ship with the testbed, and the question each answers.
+    """List the scenarios that ship with the testbed: the question each answers, its size, how long a run takes.
 
     Example::
 
@@ -57,13 +59,24 @@ def list_scenarios(*, json: Json = False) -> None:
     """
     from dssn.loading import list_library
 
-    rows = list_library()
+    figures = measured()
+    rows = [(*row, figures[row[0]]) for row in list_library()]
     if json:
-        emit_json([{"name": n, "title": t, "question": q} for n, t, q in rows])
+        emit_json(
+            [
+                {"name": n, "title": t, "question": q, "orders": m.orders, "replications": m.replications, "wall_s": m.wall_s}
+                for n, t, q, m in rows
+            ]
+        )  # fmt: skip
         return
-    table(["name", "title", "question"], rows)
+    heads = ["name", "title", "question", "orders", "takes"]
+    shown = [
+        (n, t, q, f"{m.replications} x {m.orders:,}".replace(",", " "), about(m.wall_s))
+        for n, t, q, m in rows
+    ]
+    table(heads, shown, right=heads[3:], least={"name": 20, "orders": 11, "takes": 6})
     line()
-    line("Run one with: dssn run NAME")
+    line(f"Times: {machine()}. Run one with: dssn run NAME")
 
 
 def show(
@@ -81,6 +94,8 @@ def show(
     """
     from dssn.face.scenario import load
 
+    if yaml and json:
+        raise CliError("--yaml and --json are two forms of output; give one of them")
     sc = load(scenario, overrides=override or (), set=sets or ())
     if yaml:
         line(sc.yaml.rstrip("\n"))
@@ -178,6 +193,7 @@ def check(
         dssn check scenarios/*.yaml --json
     """
     from dssn.checks import check as check_file
+    from dssn.face.scenario import load
 
     found = [p for file in files for p in check_file(file, tuple(override or ()), tuple(sets or ()))]
     errors = [p for p in found if not p.is_warning]
@@ -190,6 +206,8 @@ def check(
         count = f"{len(errors)} problem{'s' if len(errors) != 1 else ''}"
         warned = f", {len(found) - len(errors)} warnings" if len(found) > len(errors) else ""
         print(f"{names}: {'ok' if not found else count + warned}", file=sys.stderr)
+        if len(files) == 1 and not errors:
+            say_if_long(load(files[0], overrides=override or (), set=sets or ()).plan)
     raise typer.Exit(INVALID if errors else OK)
 
 
@@ -342,7 +360,9 @@ def requirements(
 
     root = find_root(Path.cwd())
     if root is None:
-        raise CliError("no checkout here: docs/requirements.csv and tests/ are needed; change to its folder")
+        raise CliError(
+            "no checkout of the sources here: docs/requirements.csv and tests/ are needed; change to its folder"
+        )
     rows = coverage(root)
     if write:
         line(f"wrote {write_coverage(root, rows)}")

@@ -1,12 +1,13 @@
 """Exit codes, and the handler that turns every error into one line.
 
-0 ok, 2 usage, 3 scenario invalid, 4 run failed, 5 backend not available, 130 interrupted.
+0 ok, 2 usage, 3 scenario invalid, 4 run failed, 5 backend not available, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -22,10 +23,13 @@ __all__ = [
     "INTERRUPTED",
     "INVALID",
     "OK",
+    "TERMINATED",
     "USAGE",
     "CliError",
     "complain",
+    "end_cleanly_on_sigterm",
     "guarded",
+    "handle",
     "report_crash",
 ]
 
@@ -35,6 +39,7 @@ INVALID: Final = 3
 FAILED: Final = 4
 BACKEND: Final = 5
 INTERRUPTED: Final = 130
+TERMINATED: Final = 143
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,6 +51,20 @@ class CliError(Exception):
     def __init__(self, text: str, code: int = USAGE) -> None:
         super().__init__(text)
         self.code = code
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: everything ends as after Ctrl-C, with another exit code."""
+
+
+def end_cleanly_on_sigterm() -> None:
+    """Let SIGTERM end a run as Ctrl-C does; a second one ends the process at once."""
+
+    def stop(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def complain(text: str) -> None:
@@ -63,18 +82,19 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except BaseException as error:  # noqa: BLE001  the outermost handler
-            raise typer.Exit(_handle(error)) from None
+            raise typer.Exit(handle(error)) from None
 
     return wrapper
 
 
-def _handle(error: BaseException) -> int:
+def handle(error: BaseException) -> int:
     """Say what went wrong and return the exit code."""
     if os.environ.get("DSSN_DEBUG"):
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt):
-        complain("interrupted; finished replications are kept, continue with --resume")
-        return INTERRUPTED
+        terminated = isinstance(error, Terminated)
+        complain("; ".join(["terminated" if terminated else "interrupted", *getattr(error, "__notes__", ())]))
+        return TERMINATED if terminated else INTERRUPTED
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else FAILED
     if isinstance(error, CliError):
@@ -106,7 +126,7 @@ def _known(error: BaseException) -> int | None:
     runs = sys.modules.get("dssn_sim.runs.errors")
     if runs is not None and isinstance(error, runs.RunError):
         complain(str(error))
-        return FAILED
+        return USAGE if isinstance(error, runs.FolderError) else FAILED
     policies = sys.modules.get("dssn_models.policies.failed")
     if policies is not None and isinstance(error, policies.PolicyFailed):
         complain(f"{error}; DSSN_DEBUG=1 shows the traceback")

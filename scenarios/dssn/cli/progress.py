@@ -7,13 +7,20 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from dssn.face.measured import about, estimate_s
+
 if TYPE_CHECKING:
+    from dssn_models.plan import Plan
     from dssn_sim.runs import ProgressEvent
 
-__all__ = ["Watcher"]
+__all__ = ["Watcher", "say_if_long"]
 
 _AFTER_S = 2.0
 _LINE_EVERY_S = 10.0
+#: Below this a run is not announced, s.
+_LONG_S = 60.0
+#: Before this much time and this share of the work, a time left would be a guess.
+_ETA_AFTER_S, _ETA_AFTER = 10.0, 0.02
 
 
 class Watcher:
@@ -63,27 +70,43 @@ class Watcher:
             return
         done = sum(min(s, 1.0) for s in self.shares.values())
         if sys.stderr.isatty():
-            self._show(done)
+            self._show(done, now)
         elif now - self.last_line >= _LINE_EVERY_S:
             self.last_line = now
-            left = (now - self.began) * (self.total - done) / done if done > 0 else 0.0
-            print(
-                f"dssn: {self.finished} of {self.total} {self.what} finished, {100 * done / self.total:.0f} % of all, "
-                f"about {left:.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
+            text = f"dssn: {self.finished} of {self.total} {self.what} finished, {100 * done / self.total:.0f} % of all"
+            print(text + self._left(done, now), file=sys.stderr, flush=True)
 
-    def _show(self, done: float) -> None:
+    def _left(self, done: float, now: float) -> str:
+        """Return ``, about 5 min left``, or nothing as long as that is not known."""
+        elapsed = now - self.began
+        if elapsed < _ETA_AFTER_S or done < _ETA_AFTER * self.total:
+            return ""
+        return f", about {about(elapsed * (self.total - done) / done)} left"
+
+    def _show(self, done: float, now: float) -> None:
         if self._bar is None:
             from rich.console import Console
-            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
             self._bar = Progress(
-                TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
+                TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
+                TextColumn("{task.fields[left]}"),
                 console=Console(stderr=True), transient=True,
             )  # fmt: skip
             self._bar.start()
-            self._task = self._bar.add_task("", total=float(self.total), completed=done)
+            self._task = self._bar.add_task("", total=float(self.total), completed=done, left="")
         text = f"{self.finished} of {self.total} {self.what}"
-        self._bar.update(self._task, completed=done, description=text)
+        self._bar.update(self._task, completed=done, description=text, left=self._left(done, now)[2:])
+
+
+def say_if_long(plan: Plan, replications: int | None = None, workers: int | None = None) -> None:
+    """Announce on stderr what is expected to take more than a minute."""
+    orders, wall_s = estimate_s(plan, replications, workers)
+    if wall_s > _LONG_S:
+        count = replications or plan.run.replications
+        print(
+            f"dssn: about {orders:,.0f} orders in {count} replication{'s' if count > 1 else ''}: a rough estimate is "
+            f"{about(wall_s)}; progress gives a better one".replace(",", " "),
+            file=sys.stderr,
+            flush=True,
+        )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,14 +14,14 @@ from dssn.cli.catalogue import Json, Overrides, Sets, Source
 from dssn.cli.exits import BACKEND, FAILED, USAGE, CliError, complain, guarded
 from dssn.cli.helptext import help_text
 from dssn.cli.output import emit_json, heading, line, table
-from dssn.cli.progress import Watcher
+from dssn.cli.progress import Watcher, say_if_long
 
 if TYPE_CHECKING:
     from dssn.report.data import RunData
     from dssn_sim.runs import RunFolder
     from dssn_sim.stats.kpi import Kpi
 
-__all__ = ["choose_folder", "register", "say_if_compiling"]
+__all__ = ["choose_folder", "register", "resumable", "say_if_compiling"]
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +50,10 @@ def run(
     override: Overrides = None,
     sets: Sets = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Keep the finished replications of an interrupted run in --out.")
+        bool,
+        typer.Option(
+            "--resume", help="Continue the run in --out, or the newest runs/NAME-N; keep what had finished."
+        ),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is in --out.")] = False,
     plots: Annotated[bool, typer.Option("--plots", help="Also write every figure as PNG and SVG.")] = False,
@@ -80,6 +85,8 @@ def run(
             "--crypto real is not part of this version; runs charge costs from tables (--crypto tables)",
             BACKEND,
         )
+    if resume and overwrite:
+        raise CliError("--resume keeps what is there and --overwrite replaces it; give one of them")
     if crypto != "tables":
         raise CliError(f"--crypto {crypto}: allowed are tables and real", USAGE)
     from dssn.face.scenario import load
@@ -89,9 +96,13 @@ def run(
     folder_path = choose_folder(out, sc.name, resume=resume)
     plan = sc.plan
     from dssn_sim.runs import run_plan
+    from dssn_sim.runs.claims import check_usable
 
+    check_usable(folder_path)
     say_if_compiling(quiet=quiet or json)
-    with Watcher(replications or plan.run.replications, quiet=quiet or json) as watch:
+    if not (quiet or json):
+        say_if_long(plan, replications, workers)
+    with Watcher(replications or plan.run.replications, quiet=quiet or json) as watch, resumable(folder_path):
         folder = run_plan(
             plan, folder_path, sc.yaml, replications, workers, seed, resume, watch, overwrite=overwrite
         )
@@ -119,8 +130,24 @@ def _refuse_if_wrong(sc: Any) -> None:
         print(problem.render(), file=sys.stderr)
 
 
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Let an interruption say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        stop.add_note(f"what had finished is kept; the same command with --out {folder} --resume goes on")
+        raise
+
+
 def choose_folder(out: Path | None, name: str, *, resume: bool) -> Path:
-    """Return the run folder: the one asked for, else the first free ``runs/NAME-N`` (the last one to resume)."""
+    """Return the run folder: the one asked for, else the first free ``runs/NAME-N`` (the last one to resume).
+
+    Raises
+    ------
+    CliError
+        If there is nothing to resume.
+    """
     if out is not None:
         return out
     base = Path("runs")
@@ -129,8 +156,12 @@ def choose_folder(out: Path | None, name: str, *, resume: bool) -> Path:
         number = path.name[len(name) + 1 :]
         if number.isdigit():
             taken.append(int(number))
-    if resume and taken:
-        return base / f"{name}-{max(taken)}"
+    if resume:
+        if not taken:
+            raise CliError(f"nothing to resume: there is no {base / name}-N here; name the folder with --out")
+        newest = base / f"{name}-{max(taken)}"
+        complain(f"resuming {newest}")
+        return newest
     return base / f"{name}-{max(taken, default=0) + 1}"
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,8 +13,8 @@ from dssn.cli.catalogue import Json, Overrides, Sets, Source
 from dssn.cli.exits import FAILED, USAGE, CliError, guarded
 from dssn.cli.helptext import help_text
 from dssn.cli.output import emit_json, line, table
-from dssn.cli.progress import Watcher
-from dssn.cli.run_command import Workers, choose_folder, say_if_compiling
+from dssn.cli.progress import Watcher, say_if_long
+from dssn.cli.run_command import Workers, choose_folder, resumable, say_if_compiling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,27 +147,31 @@ def sweep(
     """
     from dssn.face.study import sweep as run_sweep
 
-    design = dict(_setting(text) for text in vary)
+    if resume and overwrite:
+        raise CliError("--resume keeps what is there and --overwrite replaces it; give one of them")
+    design = _design(vary)
+    _check_kpis(kpi or ())
     points = 1
     for values in design.values():
         points *= len(values)
     name = Path(scenario).stem
     from dssn.face.scenario import load
+    from dssn_sim.runs.claims import check_usable
 
     first = load(scenario, overrides=override or (), set=sets or ())
+    _check_paths(scenario, design, override or (), sets or ())
     folder = choose_folder(out, f"{name}-sweep", resume=resume)
+    check_usable(folder)
     say_if_compiling(quiet=json)
     total = points * (replications or first.plan.run.replications)
-    with Watcher(total, quiet=json, what="runs") as watch:
+    if not json:
+        say_if_long(first.plan, total, workers)
+    with Watcher(total, quiet=json, what="runs") as watch, resumable(folder):
         found = run_sweep(
             scenario, design, replications=replications, seed=seed, workers=workers, overrides=override or (),
             set=sets or (), out=folder, resume=resume, overwrite=overwrite, progress=watch,
         )  # fmt: skip
     keys = [k for k in kpi or _DEFAULT_KPIS if k in found.table.columns]
-    unknown = [k for k in kpi or () if k not in found.table.columns]
-    if unknown:
-        known = ", ".join(c for c in found.table.columns if "." in c and ":" not in c)
-        raise CliError(f"no KPI {', '.join(unknown)}; there are {known}", USAGE)
     plots = [found.plot(k).save(folder)[0] for k in keys]
     if json:
         emit_json(
@@ -186,17 +191,85 @@ def sweep(
             if row["state"] != "completed":
                 print(f"dssn: point {row['point']}: {row['state']}: {row['problem']}", file=sys.stderr)
         raise typer.Exit(FAILED)
+    missing = [k for k in kpi or () if k not in keys]
+    if missing:
+        known = ", ".join(c for c in found.table.columns if "." in c and ":" not in c)
+        raise CliError(f"no KPI {', '.join(missing)} in these runs; there are {known}", USAGE)
 
 
 _DEFAULT_KPIS = ("order_to_result.p50", "order_to_result.p95", "completed_share.share")
 
 
-def _setting(text: str) -> tuple[str, list[Any]]:
-    path, sign, values = text.partition("=")
-    items = [v.strip() for v in values.split(",") if v.strip()]
-    if not sign or not path.strip() or not items:
-        raise CliError(f"--vary {text!r}: allowed is PATH=V1,V2,..., for example 'run.seed=1,2,3'", USAGE)
-    return path.strip(), items
+def _design(texts: Sequence[str]) -> dict[str, list[str]]:
+    design: dict[str, list[str]] = {}
+    for text in texts:
+        path, sign, rest = text.partition("=")
+        path, values = path.strip(), _values(rest)
+        if not sign or not path or not all(values):
+            raise CliError(f"--vary {text!r}: allowed is PATH=V1,V2,..., for example 'run.seed=1,2,3'", USAGE)
+        if path in design:
+            raise CliError(f"--vary {text!r}: {path} is varied already; give all its values at once", USAGE)
+        if len(set(values)) < len(values):
+            raise CliError(f"--vary {text!r}: a value stands there twice", USAGE)
+        design[path] = values
+    return design
+
+
+def _values(text: str) -> list[str]:
+    """Return what stands between commas; those inside brackets and quotes separate nothing.
+
+    Examples
+    --------
+    >>> _values("[1, 2], 'a,b',3 /h")
+    ['[1, 2]', "'a,b'", '3 /h']
+    """
+    values, depth, quote = [""], 0, ""
+    for c in text:
+        if quote:
+            quote = "" if c == quote else quote
+        elif c in "'\"":
+            quote = c
+        else:
+            depth += (c in "[{") - (c in "]}")
+        if c == "," and not quote and depth <= 0:
+            values.append("")
+        else:
+            values[-1] += c
+    return [v.strip() for v in values]
+
+
+def _check_paths(
+    scenario: str, design: dict[str, list[str]], overrides: Sequence[str], sets: Sequence[str]
+) -> None:
+    """Raise the problems of a path at which no value gives a scenario, before anything is run."""
+    from dssn.face.scenario import load
+    from dssn.problems import Problems
+
+    for path, values in design.items():
+        first: Problems | None = None
+        for value in values:
+            try:
+                _ = load(scenario, overrides=overrides, set=[*sets, f"{path}={value}"]).plan
+                break
+            except Problems as error:
+                first = first or error
+        else:
+            if first is not None:
+                raise first
+
+
+def _check_kpis(keys: Sequence[str]) -> None:
+    from dssn.problems import nearest
+    from dssn_sim.stats.measures import KPIS
+
+    for key in keys:
+        name = key.split(".", 1)[0]
+        if name not in KPIS or "." not in key:
+            near = nearest(name, KPIS)
+            hint = f"; did you mean '{near}'?" if near and near != name else ""
+            raise CliError(
+                f"--kpi {key}: allowed is NAME.STATISTIC, NAME one of {', '.join(KPIS)}{hint}", USAGE
+            )
 
 
 def _print_sweep(frame: pd.DataFrame, settings: list[str], keys: list[str]) -> None:
@@ -209,8 +282,7 @@ def _print_sweep(frame: pd.DataFrame, settings: list[str], keys: list[str]) -> N
         for key in keys:
             unit = KPIS[key.split(".", 1)[0]].unit
             low, high = record.get(f"{key}:low"), record.get(f"{key}:high")
-            known = low is not None and low == low
-            if known:
+            if low is not None and high is not None and low == low:
                 value, interval = show_estimate(record[key], low, high, unit)
                 cells.append(f"{value} [{interval}]")
             else:

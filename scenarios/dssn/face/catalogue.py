@@ -11,12 +11,14 @@ __all__ = ["engines", "policies", "scenarios"]
 
 
 def scenarios() -> pd.DataFrame:
-    """Return the scenarios of the library: ``name``, ``title``, ``question``."""
+    """Return the scenarios of the library: ``name``, ``title``, ``question``, ``orders``, ``replications``, ``wall_s``."""
     import pandas as pd
 
+    from dssn.face.measured import measured
     from dssn.loading import list_library
 
-    return pd.DataFrame(list_library(), columns=["name", "title", "question"])
+    rows = [(*row, m.orders, m.replications, m.wall_s) for row in list_library() if (m := measured()[row[0]])]
+    return pd.DataFrame(rows, columns=["name", "title", "question", "orders", "replications", "wall_s"])
 
 
 def policies() -> pd.DataFrame:

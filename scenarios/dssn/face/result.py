@@ -137,13 +137,11 @@ class Result:
         from dssn.report.numbers import headline, show_kpi, statistic, subject, title
 
         sentences = "".join(f"<p>{escape(s)}</p>" for s in self.answer().split("\n"))
-        shown = [(k, *map(escape, show_kpi(k))) for k in headline(self._folder.kpis)]
-        rows = "".join(
-            f"<tr><td>{escape(title(k.name))}</td><td>{escape(subject(k))}</td><td>{escape(statistic(k.stat))}</td>"
-            f"<td><b>{value}</b></td><td>{interval}</td>"
-            f"<td>{escape(k.met)}</td></tr>"
-            for k, value, interval in shown
-        )
+        rows = ""
+        for k in headline(self._folder.kpis):
+            value, interval = show_kpi(k)
+            cells = (title(k.name), subject(k), statistic(k.stat), value, interval, k.met)
+            rows += "<tr>" + "".join(f"<td>{escape(c)}</td>" for c in cells) + "</tr>"
         name = escape(str(self._folder.run["scenario"]["title"]))
         head = "<tr><th>KPI</th><th>of</th><th>statistic</th><th>value</th><th>interval</th><th>objective</th></tr>"
         return f"<h4>{name}</h4>{sentences}<table>{head}{rows}</table>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from html import escape
@@ -119,8 +119,7 @@ class Scenario:
             If the changed scenario is invalid.
         """
         source, before, sets = self.origin()
-        pairs = [f"{k}={v}" for k, v in set.items()] if isinstance(set, dict) else list(set)
-        return load(source, overrides=[*before, *overrides], set=[*sets, *pairs])
+        return load(source, overrides=[*before, *overrides], set=[*sets, *as_sets(set)])
 
     def with_topology(self, graph: nx.Graph[Any]) -> Scenario:
         """Return the scenario on a networkx graph.
@@ -212,8 +211,19 @@ def load(
     """
     from dssn.loading import load_scenario
 
-    pairs = [f"{k}={v}" for k, v in set.items()] if isinstance(set, dict) else list(set)
-    return Scenario(load_scenario(source, tuple(overrides), tuple(pairs)), source)
+    return Scenario(load_scenario(source, tuple(overrides), tuple(as_sets(set))), source)
+
+
+def as_sets(settings: Mapping[str, object] | Sequence[str]) -> list[str]:
+    """Return ``PATH=VALUE`` texts; a value that is no text is written as JSON, which YAML reads (None: null)."""
+    if not isinstance(settings, Mapping):
+        return list(settings)
+    return [f"{k}={v if isinstance(v, str) else json.dumps(v, default=_plain)}" for k, v in settings.items()]
+
+
+def _plain(value: Any) -> Any:
+    """Return a numpy scalar as a number, anything else as its text."""
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def loads(text: str, name: str = "text") -> Scenario:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dssn.face.result import Result
-from dssn.face.scenario import Scenario, load
+from dssn.face.scenario import Scenario, as_sets, load
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,12 +198,27 @@ def compare(a: Result | str | Path, b: Result | str | Path) -> Comparison:
     ----------
     a, b : Result, str or path
         Results of :func:`run`, or run folders.
+
+    Raises
+    ------
+    RunError
+        If one is no finished run, or no replication is in both.
     """
+    from dssn.face.differences import differences
+    from dssn_sim.runs.errors import RunError
     from dssn_sim.stats.compare import compare as compare_folders
 
     first = a if isinstance(a, Result) else open_run(a)
     second = b if isinstance(b, Result) else open_run(b)
-    return Comparison(compare_folders(first._folder, second._folder), _label(first), _label(second))
+    paired = compare_folders(first._folder, second._folder)
+    if not paired.replications:
+        raise RunError(
+            f"{first.path} and {second.path} have no replication of one number: nothing to compare"
+        )
+    notes = (*differences(first._folder, second._folder), *paired.notes)
+    if paired.common and not paired.orders:
+        notes += ("no order is the same in both runs: only replications are paired, not orders",)
+    return Comparison(replace(paired, notes=notes), _label(first), _label(second))
 
 
 def _label(result: Result) -> str:
@@ -247,8 +263,18 @@ class Sweep:
         return Result(self._folder.run(point), keep=self._keep)
 
     def plot(self, kpi: str = "order_to_result.p95", **options: Any) -> Chart:
-        """Draw a KPI against the first setting, one line per value of the second, with intervals."""
+        """Draw a KPI against the first setting, one line per value of the second, with intervals.
+
+        Raises
+        ------
+        RunError
+            If no point has this KPI.
+        """
         from dssn.report.charts import sweep as chart
+        from dssn_sim.runs.errors import unknown
+
+        if kpi not in self.table.columns:
+            raise unknown("KPI", kpi, [c for c in self.table.columns if "." in c and ":" not in c])
 
         return chart.draw(self.table, self.settings, kpi, **options)
 
@@ -306,7 +332,7 @@ def sweep(
     source, before, fixed = _source(scenario, overrides, set)
 
     def make(settings: Mapping[str, Any]) -> tuple[Plan, str]:
-        sc = load(source, overrides=before, set=[*fixed, *(f"{k}={v}" for k, v in settings.items())])
+        sc = load(source, overrides=before, set=[*fixed, *as_sets(settings)])
         return sc.plan, sc.yaml
 
     keep = None
@@ -323,7 +349,7 @@ def sweep(
 def _source(
     scenario: Scenario | str | Path, overrides: Sequence[str], settings: Mapping[str, Any] | Sequence[str]
 ) -> tuple[str | Path, list[str], list[str]]:
-    pairs = [f"{k}={v}" for k, v in settings.items()] if isinstance(settings, Mapping) else list(settings)
+    pairs = as_sets(settings)
     if not isinstance(scenario, Scenario):
         return scenario, list(overrides), pairs
     source, before, sets = scenario.origin()

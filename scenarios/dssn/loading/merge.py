@@ -214,8 +214,15 @@ def parse_set(text: str) -> tuple[list[str], Node] | Problem:
     if problems:
         first = problems[0]
         return Problem("E403", label, path=".".join(path), found=first.found, allowed="one YAML value")
-    mark = Mark(label)
-    return path, _anonymous(value, mark) if value is not None else Node(mark, None)
+    if value is None:  # a variable of the shell that is not set must not delete anything
+        return Problem(
+            "E403",
+            label,
+            path=".".join(path),
+            found="no value",
+            allowed="one YAML value; null deletes the key",
+        )
+    return path, _anonymous(value, Mark(label))
 
 
 def _anonymous(node: Node, mark: Mark) -> Node:

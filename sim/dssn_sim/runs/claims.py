@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 from pathlib import Path
 from typing import IO, Final
@@ -10,7 +11,7 @@ from typing import IO, Final
 from dssn_sim.runs.errors import FolderError
 from dssn_sim.runs.writing import read_json
 
-__all__ = ["check_same", "claim", "clear", "sweep_leftovers"]
+__all__ = ["check_same", "check_usable", "claim", "clear", "sweep_leftovers"]
 
 #: What a run and its report write; nothing else is ever removed.
 _OURS: Final = {
@@ -19,10 +20,18 @@ _OURS: Final = {
 }  # fmt: skip
 
 
+def check_usable(path: Path) -> None:
+    """Raise if no folder can be made or written there; nothing is made yet."""
+    there = next((p for p in (path, *path.absolute().parents) if p.exists()), path)
+    if not there.is_dir():
+        raise FolderError(f"{there}: is a file; the output is a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise FolderError(f"{there}: cannot be written (permission denied)")
+
+
 def claim(path: Path, *, resume: bool, overwrite: bool) -> IO[str]:
     """Make the folder ours, or say why it cannot be."""
-    if path.exists() and not path.is_dir():
-        raise FolderError(f"{path}: is a file; the output of a run is a folder")
+    check_usable(path)
     existing = (path / "run.json").is_file()
     # A run killed in its first moments leaves files of ours without a card.
     if not existing and path.is_dir() and not all(_ours(p.name) for p in path.iterdir()):

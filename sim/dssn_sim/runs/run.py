@@ -23,6 +23,7 @@ from dssn_sim.runs.folder import RunFolder
 from dssn_sim.runs.pool import compute
 from dssn_sim.runs.progress import Progress, ProgressEvent
 from dssn_sim.runs.provenance import cost_entries, plan_digest, platform_facts, versions
+from dssn_sim.runs.stopping import noted
 from dssn_sim.runs.worker import Task, TaskResult, is_finished
 from dssn_sim.runs.writing import (
     ParquetTables,
@@ -36,6 +37,7 @@ from dssn_sim.stats.summary import summarise
 
 __all__ = [
     "DEFAULT_SIMULATE",
+    "IN_PROCESS_ORDERS",
     "Job",
     "begin",
     "close",
@@ -49,7 +51,7 @@ __all__ = [
 DEFAULT_SIMULATE: Final = "dssn_sim.kernel:simulate"
 
 #: Below this many orders in all replications, starting worker processes costs more than it saves.
-_IN_PROCESS_ORDERS: Final = 30_000
+IN_PROCESS_ORDERS: Final = 30_000
 
 
 @dataclass
@@ -291,7 +293,7 @@ def default_workers(jobs: Sequence[Job]) -> int:
     tasks = sum(len(j.tasks) for j in jobs)
     orders = sum(expected_orders(j.plan) * len(j.tasks) for j in jobs)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if orders < _IN_PROCESS_ORDERS else max(1, min(tasks, cores))
+    return 1 if orders < IN_PROCESS_ORDERS else max(1, min(tasks, cores))
 
 
 def execute(
@@ -329,14 +331,15 @@ def execute(
                 raise result.policy
 
     if tasks:
-        compute(
-            tasks,
-            lambda t: (owners[t.slot].plan, owners[t.slot].policies),
-            finished,
-            workers=used,
-            executor=executor,
-            progress=progress,
-        )
+        with noted():
+            compute(
+                tasks,
+                lambda t: (owners[t.slot].plan, owners[t.slot].policies),
+                finished,
+                workers=used,
+                executor=executor,
+                progress=progress,
+            )
 
 
 # ------------------------------------------------------------------ finish

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from dssn_models.plan import Plan
 from dssn_models.results import SCHEMA_VERSION
+from dssn_sim.runs.claims import check_usable
 from dssn_sim.runs.errors import FailureInfo, FolderError, RunError, unknown
 from dssn_sim.runs.folder import RunFolder
 from dssn_sim.runs.progress import Progress
@@ -215,8 +216,7 @@ def _claim(path: Path, points: Sequence[Point], base: str, *, resume: bool, over
     """Write the design, or check it against the one that is there."""
     ids = [p.id for p in points]
     card = path / "sweep.json"
-    if path.exists() and not path.is_dir():
-        raise FolderError(f"{path}: is a file; the output of a sweep is a folder")
+    check_usable(path)
     if card.is_file():
         before = [p["id"] for p in read_json(card)["points"]]
         if not resume and not overwrite:

@@ -22,6 +22,7 @@ from dssn_models.plan import Plan
 from dssn_models.policies.failed import PolicyFailed
 from dssn_sim.runs.errors import FailureInfo
 from dssn_sim.runs.progress import Progress, ProgressEvent, Report
+from dssn_sim.runs.stopping import check
 from dssn_sim.runs.writing import (
     conform,
     file_digest,
@@ -128,6 +129,7 @@ def run_task(task: Task, work: Work | None = None, progress: Progress | None = N
         report = _report(task, plan.run.horizon_s, progress)
         extra = {} if policies is None else {"policies": policies}
         tables = find_simulate(task.simulate)(plan, task.replication, report, **extra)
+        check()  # an interruption that was swallowed may have left gaps
         tables = conform(tables, task.replication, backend=task.backend, keep=task.tables)
         origin = "write"
         _write(task, tables)
@@ -145,15 +147,14 @@ def run_task(task: Task, work: Work | None = None, progress: Progress | None = N
     return TaskResult(task.slot, task.replication, time.monotonic() - started)
 
 
-def _report(task: Task, horizon_s: float, progress: Progress | None) -> Report | None:
+def _report(task: Task, horizon_s: float, progress: Progress | None) -> Report:
     """Return what the backend calls: to the caller in this process, to the shared array in a worker."""
     shared, slot = _progress, task.slot
-    if progress is None and shared is None:
-        return None
     started = told = time.monotonic()
 
     def report(share: float, orders: int) -> None:
         nonlocal told
+        check()
         now = time.monotonic()
         if now - told < _TELL_S:
             return
@@ -161,7 +162,7 @@ def _report(task: Task, horizon_s: float, progress: Progress | None) -> Report |
         rate = share * horizon_s / max(now - started, 1e-9)
         if progress is not None:
             progress(ProgressEvent(task.replication, share, rate, "running", task.run, orders))
-        else:
+        elif shared is not None:
             shared[3 * slot], shared[3 * slot + 1], shared[3 * slot + 2] = share, orders, rate
 
     return report

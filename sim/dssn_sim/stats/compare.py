@@ -149,7 +149,7 @@ def compare(a: RunLike, b: RunLike) -> Comparison:
         ("warm-up", a.facts.warmup_s, b.facts.warmup_s),
     ):
         if x != y:
-            notes.append(f"the {what} differs: {x:g} s and {y:g} s")
+            notes.append(f"the {what} differs: {x:g} s and {y:g} s; counts and totals cannot be compared")
     return Comparison(found.rows, found.orders, found.replications, found.common, tuple(notes))
 
 
@@ -173,7 +173,10 @@ def paired(
     numbers = sorted(set(parts_a) & set(parts_b))
     notes = []
     if not common:
-        notes.append("the runs used different seeds: no common random numbers, intervals are wide")
+        notes.append(
+            "the seeds differ, so the orders are not the same and nothing can be paired: "
+            "intervals are as wide as those of independent runs"
+        )
     if len(parts_a) != len(parts_b) or len(numbers) < len(parts_a):
         notes.append(f"{len(numbers)} replications are in both runs; the others are left out")
     if len(numbers) == 1:
