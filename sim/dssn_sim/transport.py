@@ -9,7 +9,7 @@ new weight (the same, with the queue's delay: a first-in-first-out queue is shar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, log
 from typing import Any
@@ -22,7 +22,7 @@ from dssn_sim.dataplane import DataPlane
 from dssn_sim.dataplane.plane import Activity
 from dssn_sim.transport_lanes import Lane
 
-__all__ = ["Tcp"]
+__all__ = ["Tcp", "carrier"]
 
 #: In congestion avoidance a window is looked at when it has grown by this share, at the latest after so many rounds.
 _STEP, _MOST_ROUNDS = 0.02, 256
@@ -60,6 +60,7 @@ class _Flow:
     credit: float = 0.0  # lost and not yet answered
     known: float = 0.0  # of these, what the sender has been told
     pending: float = 0.0  # lost; told at the end of the round
+    wear: float = inf  # expected damages until the next one
     fresh: float = 0.0  # lost since the lanes were last told
     seen: list[float] = field(default_factory=list)  # each lane's drops, counted
     heard: list[float] = field(default_factory=list)  # each lane's drops, told to the sender
@@ -84,6 +85,8 @@ class Tcp:
         Links and ``tcp`` settings.
     buffers_s : mapping, optional
         Directed link to the longest delay of its queue, where that is not ``tcp.buffer_s``.
+    draw : callable
+        Gives exponential numbers of mean 1: how far apart damaged segments are. By default always 1.
 
     Attributes
     ----------
@@ -92,7 +95,11 @@ class Tcp:
     """
 
     def __init__(
-        self, plane: DataPlane, network: NetworkPlan, buffers_s: Mapping[int, float] | None = None
+        self,
+        plane: DataPlane,
+        network: NetworkPlan,
+        buffers_s: Mapping[int, float] | None = None,
+        draw: Callable[[], float] = lambda: 1.0,
     ) -> None:
         self.rounds = 0
         self._plane = plane
@@ -102,6 +109,7 @@ class Tcp:
         self._buffers = buffers_s or {}
         self._lanes: dict[tuple[int, int], Lane] = {}
         self._paths: dict[tuple[int, ...], tuple[float, float, float]] = {}
+        self._draw = draw
         self._droptail = network.tcp.queue == "droptail"
 
     def round_trip(self, links: Sequence[int], latency_s: float) -> float:
@@ -139,7 +147,8 @@ class Tcp:
         flow = _Flow(
             Window(self._rules), act, 8.0 * self._rules.segment_bytes * overhead, 2.0 * latency_s + extra_s,
             loss, weight, cap_bps, lanes, keys, min(lanes, key=lambda lane: lane.rate), now,
-            seen=[lane.drops for lane in lanes], heard=[lane.drops for lane in lanes], a=[0.0] * len(lanes),
+            wear=self._draw() if loss > 0.0 else inf, seen=[lane.drops for lane in lanes], heard=[lane.drops for lane in lanes],
+            a=[0.0] * len(lanes),
         )  # fmt: skip
         left = self._plane.pause(act)
         assert act.callbacks is not None
@@ -166,11 +175,7 @@ class Tcp:
         again = self._count_losses(flow, rate, elapsed)
         if not self._droptail:
             self._codel(flow, rate)
-        # What was damaged on the way has crossed the links and crosses them again.
-        damaged = flow.loss * moved
-        left += damaged
-        flow.credit += damaged / flow.segment
-        flow.known += damaged / flow.segment
+        left += self._damage(flow, moved) * flow.segment
         window.grow(flow.growth * elapsed / flow.segment)
         if window.phase == "timeout":
             window.restart()
@@ -221,6 +226,17 @@ class Tcp:
         flow.credit += flow.fresh
         return ratio / (1.0 + ratio)
 
+    def _damage(self, flow: _Flow, bits: float) -> int:
+        """Draw how many segments were damaged on the way: they have crossed the links and cross them again."""
+        lost = 0
+        flow.wear -= flow.loss * bits / flow.segment
+        while flow.wear <= 0.0:
+            flow.wear += self._draw()
+            lost += 1
+        flow.credit += lost
+        flow.known += lost
+        return lost
+
     def _grow(self, flow: _Flow, rate: float, left: float) -> tuple[float, float]:
         """Return for how many round trips to let the window be, and by how much it grows in each."""
         window, now = flow.window, self._env.now
@@ -234,7 +250,7 @@ class Tcp:
         if window.phase == "avoidance":
             rounds = _STEP * window.size / step if step > 0.0 else inf
             if flow.loss > 0.0:
-                rounds = min(rounds, 1.0 / (flow.loss * window.size))
+                rounds = min(rounds, flow.wear / (flow.loss * window.size))
             rounds = min(max(rounds, 1.0), _MOST_ROUNDS)
             return float(int(rounds)), step
         # What was lost is not acknowledged.
@@ -256,7 +272,9 @@ class Tcp:
         factor = 1.0 + window.growth
         most = min(_UNNOTICED * min(lane.rate for lane in flow.lanes) * rtt / flow.segment, window.ssthresh)
         rounds, size, sent = 0.0, window.size * factor, 0.0
-        while size <= most and sent + size * (1.0 + factor) < segments:
+        while (
+            size <= most and sent + size * (1.0 + factor) < segments and flow.loss * (sent + size) < flow.wear
+        ):
             sent += size
             size *= factor
             rounds += 1.0
@@ -360,6 +378,8 @@ class Tcp:
                 # All that is left goes out at once, behind what is in the queue.
                 flow.burst = True
                 flow.act.latency_s += worst
+                if self._damage(flow, rest * flow.segment):
+                    flow.act.latency_s += rtt  # three duplicates tell of it
         if flow.burst:
             return flow.limit, flow.bottleneck.rate if self._droptail else 1.0
         cap = min(bits / (rtt - worst - flow.own_s), flow.limit)
@@ -440,3 +460,8 @@ class Tcp:
                 kept *= 1.0 - p.loss
             known = self._paths[links] = (extra, overhead, 1.0 - kept)
         return known
+
+
+def carrier(plane: DataPlane, network: NetworkPlan, draw: Callable[[], float]) -> Tcp | DataPlane:
+    """Return what moves bytes under the plan's transport: TCP on the plane, or the plane itself."""
+    return Tcp(plane, network, draw=draw) if network.transport == "tcp" else plane

@@ -38,7 +38,7 @@ from dssn_sim.recorder import Recorder
 from dssn_sim.routes import byte_price, ideal
 from dssn_sim.station import Served, Station
 from dssn_sim.telemetry import Telemetry
-from dssn_sim.transport import Tcp
+from dssn_sim.transport import carrier
 
 __all__ = ["NO_ROUTE_PATIENCE_S", "Needs", "Process", "World"]
 
@@ -95,7 +95,7 @@ class World:
             [DeviceCapacity(n.id, n.cores, n.core_speed, n.sharing) for n in plan.nodes],
             reservable=RESERVABLE,
         )
-        self.carrier: Any = Tcp(self.dp, plan.network) if plan.network.transport == "tcp" else self.dp
+        self.carrier = carrier(self.dp, plan.network, self.streams.get("transport", "loss").exponential)
         self.allocator: Allocator[int] = Allocator({n.id: (n.cores, n.memory_bytes) for n in plan.nodes})
         self.requests: dict[int, tuple[simpy.Event, Needs]] = {}
         self._next_request = 0

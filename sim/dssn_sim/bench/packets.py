@@ -2,7 +2,8 @@
 
 A table has one row a transfer (``case,flow,bytes,start_s,finish_s,duration_s``); the case's name says
 network, transfers, congestion control and queue. Families: ``db-100M-50ms-10MB-x5-TcpCubic-droptail``
-(so many senders over one bottleneck with a queue of one bandwidth-delay product), ``mix-...`` (round trips of
+(so many senders over one bottleneck with a queue of one bandwidth-delay product;
+before the congestion control may stand ``b0.5``, times that queue, and ``l0.001``, random loss), ``mix-...`` (round trips of
 10, 50 and 100 ms on one bottleneck), ``wan-s1-...`` (24 transfers over six cities). A case of any other shape
 is a file of the packet simulator's own format, read by :func:`read_scenario`.
 
@@ -22,6 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
+import numpy as np
 import simpy
 
 from dssn_models.plan import LinkPlan, NetworkPlan, TcpPlan
@@ -35,6 +37,7 @@ __all__ = ["CaseResult", "PacketCase", "compare", "named_case", "predict", "read
 _SEGMENT, _FRAME = 1448.0, 1502.0
 _BUFFER_BYTES = float(128 << 20)
 _MIN_RTO_S = 1.0
+_LOSSY_RUNS = 32
 _FQ_CODEL_LIMIT = 10240  # frames in all queues of a link
 
 Congestion = Literal["cubic", "newreno", "bbr"]
@@ -100,6 +103,17 @@ def _wan(seed: int) -> tuple[Any, Any]:
     return links, flows
 
 
+def _altered(link: Any, changes: Sequence[str]) -> Any:
+    """Return the bottleneck with ``b0.5`` times its queue, and a loss of ``l0.001``."""
+    a, b, rate, delay, frames, loss = link
+    for change in changes:
+        if change[0] not in "bl":
+            raise ValueError(change)
+        value = float(change[1:])
+        frames, loss = (max(20, int(frames * value)), loss) if change[0] == "b" else (frames, value)
+    return a, b, rate, delay, frames, loss
+
+
 def named_case(name: str) -> PacketCase:
     """Return the case that a name of W3 stands for.
 
@@ -121,6 +135,7 @@ def named_case(name: str) -> PacketCase:
             links, flows = _dumbbell(
                 rate, [rtt] * n, [size] * n, [round(i * rtt * 0.37, 6) for i in range(n)]
             )
+            links[0] = _altered(links[0], part[5:-2])
         elif part[0] == "mix":
             starts = [0, 0.013, 0.029, 2.0, 2.017, 2.041]
             links, flows = _dumbbell(
@@ -174,7 +189,16 @@ def _route(case: PacketCase, source: int, sink: int) -> tuple[list[int], float]:
 
 
 def predict(case: PacketCase, min_rto_s: float = _MIN_RTO_S) -> list[float]:
-    """Return how long each transfer takes, from its first SYN to its last byte (s; inf: over an hour)."""
+    """Return how long each transfer takes, from its first SYN to its last byte (s; inf: over an hour).
+
+    With random loss the mean of some runs.
+    """
+    runs = _LOSSY_RUNS if any(link[5] > 0.0 for link in case.links) else 1
+    took = [_run(case, min_rto_s, np.random.default_rng(seed)) for seed in range(runs)]
+    return [sum(times) / runs for times in zip(*took, strict=True)]
+
+
+def _run(case: PacketCase, min_rto_s: float, rng: np.random.Generator) -> list[float]:
     tcp = TcpPlan(
         congestion=case.congestion, segment_bytes=_SEGMENT, min_rto_s=min_rto_s, max_window_bytes=_BUFFER_BYTES, queue=case.queue
     )  # fmt: skip
@@ -190,7 +214,7 @@ def predict(case: PacketCase, min_rto_s: float = _MIN_RTO_S) -> list[float]:
     env = simpy.Environment()
     network = NetworkPlan((), tuple(links), transport="tcp", tcp=tcp)
     plane = DataPlane(env, network, [])
-    carrier = Tcp(plane, network, buffers)
+    carrier = Tcp(plane, network, buffers, rng.exponential)
     took = [math.inf] * len(case.flows)
 
     def move(i: int) -> Iterator[simpy.Event]:
