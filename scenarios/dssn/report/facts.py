@@ -153,6 +153,15 @@ def run_card(data: RunData) -> list[tuple[str, str]]:
     add("Events", show(float(events), "") if isinstance(events, int | float) else None)
     add("Orders simulated", show(float(len(data.table("orders"))), ""))
     add("Flows simulated", show(float(len(data.table("flows"))), ""))
+    kernel = data.fact("kernel")
+    if isinstance(kernel, Mapping):
+        add("Kernel", f"{kernel.get('name')} ({kernel.get('reason')})")
+        share = kernel.get("detail_share", 1.0)
+        if isinstance(share, int | float) and share < 1:
+            text = (
+                f"phases, states, flows, evidence, meters and bills of {show(share, 'share')} of the orders"
+            )
+            add("Details", f"{text}, chosen by number")
     add("Workers", data.fact("workers"))
     add("Started", data.fact("started", "started_at", "start"))
     add("State", data.fact("state", "exit_state"))

@@ -15,6 +15,7 @@ from typing import IO, Any, Final
 
 import pyarrow.parquet as pq
 
+from dssn_models.market.orders import detail_share
 from dssn_models.plan import Plan
 from dssn_models.results import SCHEMA_VERSION, TABLES
 from dssn_sim.runs.claims import check_same, claim, clear, sweep_leftovers
@@ -199,6 +200,7 @@ def begin(
         sweep_leftovers(path)
         skipped = [t for t in tasks if resume and is_finished(t)]
         run = _card(plan, root, digest, simulate, backend, facts, keep)
+        run["kernel"] = _kernel(plan, simulate, policies)
         write_text(path / "scenario.resolved.yaml", resolved_yaml)
         write_json(path / "run.json", run)
         if not resume:
@@ -260,6 +262,19 @@ def _card(
         "replication_wall_s": {},
         "failures": [],
     }
+
+
+def _kernel(plan: Plan, simulate: str, policies: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return which kernel runs the plan, why, and the share of orders whose details are kept."""
+    from dssn_sim.choice import KernelError, choose
+
+    if simulate != DEFAULT_SIMULATE:
+        return {"name": simulate, "reason": "named by the caller", "detail_share": 1.0}
+    try:
+        kernel, reason = choose(plan, policies)
+    except KernelError as error:
+        raise RunError(str(error)) from None
+    return {"name": kernel, "reason": reason, "detail_share": detail_share(plan)}
 
 
 def _now() -> str:
