@@ -147,7 +147,7 @@ def _bars(cases: Sequence[dict[str, Any]]) -> Chart:
         axes.set_xlabel("CPU seconds of the whole process")
         for y, value in zip(places, values, strict=True):
             axes.annotate(f" {value:.3g}", (value, y), va="center", fontsize=8)
-        axes.margins(x=0.12)
+        axes.set_xlim(min(values) / 3, 3 * max(values))
     ours = sum(1 for c in colours if c == NEUTRAL)
     return Chart(
         key="bench-cpu",
