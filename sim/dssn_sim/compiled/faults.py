@@ -122,7 +122,9 @@ class Faults:
         link, solver, now = self.plan.network.links[index], self.machine.solver.mem, float(self._row["now"])
         events.set_capacity(solver, 2 * index, link.rate_ab_bps * factor, link.rate_ab_bps * factor, -1, now)
         if not link.shared:
-            events.set_capacity(solver, 2 * index + 1, link.rate_ba_bps * factor, link.rate_ba_bps * factor, -1, now)
+            events.set_capacity(
+                solver, 2 * index + 1, link.rate_ba_bps * factor, link.rate_ba_bps * factor, -1, now
+            )
         self._row["dirty"] = 1
 
     def _link(self, index: int, *, broken: bool) -> None:
@@ -160,7 +162,9 @@ class Faults:
         place = self.machine.assembly.node_index[ident]
         cores = 0.0 if broken else self.plan.nodes[place].cores
         now = float(self._row["now"])
-        events.set_capacity(self.machine.solver.mem, 2 * len(self.plan.network.links) + place, cores, cores, -1, now)
+        events.set_capacity(
+            self.machine.solver.mem, 2 * len(self.plan.network.links) + place, cores, cores, -1, now
+        )
         ops_fault.set_node(self._state.mem, place, not broken)
         if broken:
             self._stop(place, _NODE)

@@ -194,7 +194,7 @@ LIFE: Final[dict[str, np.dtype[Any]]] = {
     "channels": _row(
         opened_s="f8", setup_s="f8", close_s="f8", armed_s="f8",
         a="i4", b="i4", suite="i4", uses="i4", users="i4", waiter="i4", last="i4", timers="i4", next="i4",
-        open="i1", ready="i1", detail="i1",  # detail: whether the order that opened it keeps its details
+        open="i1", ready="i1", listed="i1", detail="i1",  # detail: whether the order that opened it keeps its details
     ),
     "requests": _row(
         key0="f8", key1="f8", key2="f8", rank="i8", stamp="i8", bypassed="i4", need="i4", thread="i4", next="i4",

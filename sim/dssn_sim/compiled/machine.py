@@ -390,7 +390,7 @@ def _before_run(mem: int, t: int, op: int) -> bool:
     elif op == tape.CHOOSE_NETWORK:
         said = _choose_network(mem, (mem, t))
         if said < 0:
-            _fail(mem, (mem, t, -said, -2, -1, True))
+            _fail(mem, (mem, t, -said, m.ask_a, m.ask_b, True))
         return said == 0
     elif op == tape.NETWORK_ORDER:
         if th.sub == 0:

@@ -46,6 +46,16 @@ def _bucket(mem: int, a: int, b: int, suite: int) -> int:
 
 
 @inner
+def _find(mem: int, a: int, b: int, suite: int) -> int:
+    """Return the channel of a pair; -1: there is none."""
+    channels = CHANNELS(mem)
+    c = BUCKETS(mem)[_bucket(mem, a, b, suite)]
+    while c >= 0 and not (channels[c].a == a and channels[c].b == b and channels[c].suite == suite):
+        c = channels[c].next
+    return c
+
+
+@inner
 def _hold(mem: int, t: int, c: int) -> None:
     """Note that a thread's job uses a channel."""
     m, held, job = MACHINE(mem)[0], HELD(mem), JOBS(mem)[THREADS(mem)[t].job]
@@ -74,9 +84,7 @@ def acquire(mem: int, t: int) -> int:
         _forget(mem, th.at)
     else:
         a, b = min(th.a, th.b), max(th.a, th.b)
-        c = BUCKETS(mem)[_bucket(mem, a, b, suite)]
-        while c >= 0 and not (channels[c].a == a and channels[c].b == b and channels[c].suite == suite):
-            c = channels[c].next
+        c = _find(mem, a, b, suite)
         if c >= 0:
             channels[c].users += 1
             channels[c].uses += 1
@@ -122,20 +130,26 @@ def _open(mem: int, t: int, suite: int) -> None:
     row.open = 1
     row.ready = 0
     row.detail = DELIVERIES(mem)[th.d].detail
+    other = _find(mem, a, b, suite)
+    if other >= 0:  # several waited for one that was given up: the last one opened is known
+        _unlist(mem, other)
     k = _bucket(mem, a, b, suite)
     row.next = BUCKETS(mem)[k]
     BUCKETS(mem)[k] = c
+    row.listed = 1
     m.open += 1
     th.path = c  # a call needs ``at``
     th.owns = 2
 
 
 @inner
-def _unlink(mem: int, c: int) -> None:
-    """Take a channel out of the table of open ones; its row stays while somebody refers to it."""
+def _unlist(mem: int, c: int) -> None:
+    """Take a channel out of the table of open ones."""
     channels, buckets = CHANNELS(mem), BUCKETS(mem)
     row = channels[c]
-    row.open = 0
+    if not row.listed:
+        return
+    row.listed = 0
     k = _bucket(mem, row.a, row.b, row.suite)
     MACHINE(mem)[0].open -= 1
     if buckets[k] == c:
@@ -160,7 +174,8 @@ def _forget(mem: int, c: int) -> None:
 def close_channel(mem: int, c: int) -> None:
     """Close a channel and record it; its row stays while somebody refers to it."""
     m, channel = MACHINE(mem)[0], CHANNELS(mem)[c]
-    _unlink(mem, c)
+    _unlist(mem, c)
+    channel.open = 0
     if channel.detail:
         row = R_CHANNELS(mem)[m.n_r_channels]
         m.n_r_channels += 1
@@ -282,8 +297,8 @@ def opened(mem: int, t: int) -> None:
 def drop_channel(mem: int, c: int) -> None:
     """Give up a channel whose handshake did not come to its end."""
     row = CHANNELS(mem)[c]
-    if row.open:
-        _unlink(mem, c)
+    _unlist(mem, c)
+    row.open = 0
     row.ready = 1
     row.users -= 1
     _wake_waiters(mem, row.waiter)

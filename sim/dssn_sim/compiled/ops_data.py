@@ -29,7 +29,17 @@ from dssn_sim.compiled.ops_route import NO_PATH, UNKNOWN, compose, find_path
 from dssn_sim.compiled.tape import DATA
 from dssn_sim.dataplane.compiled import inner, jit
 
-__all__ = ["ASKS", "NO_ROUTE", "STARTED", "begin_flow", "begin_work", "cut", "finish_flow", "finish_work", "rescale"]
+__all__ = [
+    "ASKS",
+    "NO_ROUTE",
+    "STARTED",
+    "begin_flow",
+    "begin_work",
+    "cut",
+    "finish_flow",
+    "finish_work",
+    "rescale",
+]
 
 PLACES, SUITES, CLASSES, TEMPLATES, NODES, R_FLOWS, FLOW_THREAD, ROUTE, PROVIDERS = (
     T.places, T.suites, T.classes, T.templates, T.nodes, T.r_flows, T.flow_thread, T.route, T.providers,

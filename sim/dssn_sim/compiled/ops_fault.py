@@ -38,7 +38,7 @@ def tear_down(mem: int, place: int) -> None:
     channels = CHANNELS(mem)
     for c in range(MACHINE(mem)[0].top_channels):
         row = channels[c]
-        if row.open and row.ready and (row.a == place or row.b == place):
+        if row.listed and row.ready and (row.a == place or row.b == place):
             close_channel(mem, c)
 
 

@@ -78,6 +78,7 @@ def choose_network(mem: int, t: int) -> int:
             least = key
     if m.technology == FIXED:
         best = m.fixed if fixed else -1
+    m.ask_a, m.ask_b = (a, b) if found == 0 else (-2, -1)  # what a refusal names
     if found == 0:
         return NEXT if a == b else -_NO_ROUTE
     reason = 0

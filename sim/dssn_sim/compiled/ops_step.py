@@ -134,7 +134,8 @@ def _send(mem: int, t: int, step: int, share: float) -> None:
         row.waited_s = 0.0
         row.start_s = m.now
         if _begin_flow(mem, (mem, child)) != STARTED:
-            ready(mem, child)  # it looks again, and waits if there is still no route
+            m.ask = 0
+            ready(mem, child)  # it looks again: asks for itself, or waits if there is still no route
 
 
 @inner

@@ -367,8 +367,10 @@ class Records:
             return ",".join(self.blocks.orders.row(int(row["number"])).assets)
         if PHASES[row["phase"]] == "plan" and reason != "fault.node":
             return self._no_node(reason, about, about2)
-        if reason in ("trust.certificate", "fault.node") and about >= 0:
+        if reason in ("trust.certificate", "trust.revoked", "fault.node") and about >= 0:
             return self._places[about]
+        if PHASES[row["phase"]] == "network_order":
+            return f"{self._places[about]} - {self._places[about2]}" if about >= 0 else "technology policy"
         return f"{self._places[about]} -> {self._places[about2]}" if about >= 0 else ""
 
     def _no_node(self, reason: str, about: int, about2: int) -> str:

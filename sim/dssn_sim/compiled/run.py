@@ -176,7 +176,7 @@ class CompiledRun:
         rows = state.channels[: int(self._row["top_channels"])]
         self.machine.make_room()
         out = state.r_channels
-        for row in rows[(rows["open"] == 1) & (rows["detail"] == 1)]:
+        for row in rows[(rows["listed"] == 1) & (rows["detail"] == 1)]:
             n = int(self._row["n_r_channels"])
             for name in ("opened_s", "setup_s", "a", "b", "suite", "uses"):
                 out[name][n] = row[name]
