@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -206,6 +207,39 @@ def test_names_that_are_not_there_are_told_with_those_that_are(res, ask, words):
     with pytest.raises(dssn.RunError, match=r"no |nosuch") as caught:
         ask(res)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("design", "words"),
+    [
+        ({"run.seed": 3}, "run.seed: a list of values is due, got 3"),
+        ({"run.seed": "12"}, "got '12'"),
+        ({}, "no points"),
+    ],
+)
+def test_a_design_that_is_none_is_refused(sc, design, words):
+    with pytest.raises(dssn.RunError, match=words):
+        dssn.sweep(sc, design, replications=1)
+
+
+@pytest.mark.parametrize("seed", [-1, "a", 1.5])
+def test_a_seed_that_is_none_is_refused(sc, seed):
+    with pytest.raises(dssn.RunError, match="a whole number of zero or more"):
+        dssn.run(sc, seed=seed, replications=1)
+
+
+def test_one_override_and_one_setting_may_stand_alone():
+    alone = dssn.load("metro", overrides="busy", set="run.seed=3")
+    assert alone.hash == dssn.load("metro", overrides=["busy"], set={"run.seed": 3}).hash
+
+
+def test_python_values_are_set_as_yaml(sc):
+    other = sc.vary(set={"run.drain": False, "run.seed": np.int64(7), "run.warmup": None})
+    assert (other.plan.run.drain, other.plan.run.seed, other.plan.run.warmup_s) == (False, 7, 0.0)
+
+
+def test_a_chart_saves_into_a_folder_named_by_text(res, tmp_path):
+    assert [p.name for p in res.plot.phases().save(str(tmp_path / "figures"))] == ["phases.png", "phases.svg"]
 
 
 def test_what_cannot_be_drawn_has_a_caption():

@@ -190,7 +190,7 @@ def _counted(values: Sequence[str]) -> str:
 def load(
     source: str | Path,
     *,
-    overrides: Sequence[str] = (),
+    overrides: str | Sequence[str] = (),
     set: dict[str, object] | Sequence[str] = (),  # noqa: A002  as on the command line
 ) -> Scenario:
     """Return a scenario by library name or path.
@@ -199,7 +199,7 @@ def load(
     ----------
     source : str or path
         ``"metro"`` or ``"my/scenario.yaml"``.
-    overrides : sequence of str
+    overrides : str or sequence of str
         Names under ``overrides:`` of the file, applied in order.
     set : dict or sequence of str
         Single values, applied last: ``{"run.horizon": "1 h"}`` or ``["run.horizon=1 h"]``.
@@ -211,11 +211,18 @@ def load(
     """
     from dssn.loading import load_scenario
 
-    return Scenario(load_scenario(source, tuple(overrides), tuple(as_sets(set))), source)
+    return Scenario(load_scenario(source, as_names(overrides), tuple(as_sets(set))), source)
+
+
+def as_names(overrides: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the names of overrides; one alone may be given as it is."""
+    return (overrides,) if isinstance(overrides, str) else tuple(overrides)
 
 
 def as_sets(settings: Mapping[str, object] | Sequence[str]) -> list[str]:
     """Return ``PATH=VALUE`` texts; a value that is no text is written as JSON, which YAML reads (None: null)."""
+    if isinstance(settings, str):
+        return [settings]
     if not isinstance(settings, Mapping):
         return list(settings)
     return [f"{k}={v if isinstance(v, str) else json.dumps(v, default=_plain)}" for k, v in settings.items()]

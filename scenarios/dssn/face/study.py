@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from html import escape
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dssn.face.result import Result
-from dssn.face.scenario import Scenario, as_sets, load
+from dssn.face.scenario import Scenario, as_names, as_sets, load
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -340,10 +340,15 @@ def sweep(
         keep = tempfile.TemporaryDirectory(prefix="dssn-sweep-", ignore_cleanup_errors=True)
         out = Path(keep.name) / "sweep"
     folder = sweep_plans(
-        make, {k: list(v) for k, v in vary.items()}, out, base=str(source), replications=replications,
+        make, {k: _listed(v) for k, v in vary.items()}, out, base=str(source), replications=replications,
         workers=workers, seed=seed, resume=resume, overwrite=overwrite, progress=progress,
     )  # fmt: skip
     return Sweep(folder, keep)
+
+
+def _listed(values: Any) -> Any:
+    """Return arrays, ranges and the like as a list; what is no collection is refused further down."""
+    return values if isinstance(values, str) or not isinstance(values, Iterable) else list(values)
 
 
 def _source(
@@ -351,6 +356,6 @@ def _source(
 ) -> tuple[str | Path, list[str], list[str]]:
     pairs = as_sets(settings)
     if not isinstance(scenario, Scenario):
-        return scenario, list(overrides), pairs
+        return scenario, list(as_names(overrides)), pairs
     source, before, sets = scenario.origin()
-    return source, [*before, *overrides], [*sets, *pairs]
+    return source, [*before, *as_names(overrides)], [*sets, *pairs]

@@ -186,6 +186,8 @@ def show_estimate(value: float, low: float, high: float, unit: str) -> tuple[str
     (('2.32 min', '1.93 – 2.70 min'), ('99.0 %', '97.1 – 100.0 %'))
     >>> show_estimate(0.0, 0.0, 0.00682, "share"), show_estimate(180.3, 157.0, 202.9, "")
     (('0.0 %', '0.0 – 0.7 %'), ('180', '157 – 203'))
+    >>> show_estimate(0.0, 0.0, 0.0, "share")
+    ('0 %', '0 – 0 %')
     """
     if not all(math.isfinite(v) for v in (value, low, high)):
         return show(value, unit), span(show(low, unit), show(high, unit))
@@ -205,7 +207,7 @@ def _scale(value: float, unit: str) -> tuple[float, str]:
     if kind is None:
         return 1.0, "/h" if unit == "1/h" else unit
     name = format_quantity(value, kind).rpartition(" ")[2] if value else ""
-    return (KINDS[kind].factors[name], name) if name else (1.0, unit)
+    return (KINDS[kind].factors[name], name) if name else (1.0, "%" if unit == "share" else unit)
 
 
 def _decimals(value: float, low: float, high: float) -> int:

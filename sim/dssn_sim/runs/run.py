@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from dssn_models.market.orders import detail_share
@@ -178,6 +179,9 @@ def begin(
     if count < 1:
         raise RunError(f"replications: {count}; at least 1")
     root = plan.run.seed if seed is None else seed
+    if not isinstance(root, int | np.integer) or root < 0:
+        raise RunError(f"seed: {root!r}; a whole number of zero or more")
+    root = int(root)
     plan = replace(plan, run=replace(plan.run, replications=count, seed=root))
     keep = _kept(tables)
     digest = plan_digest(plan, root, simulate, policies)

@@ -126,7 +126,7 @@ def points_of(design: Design) -> list[Point]:
         ]
     else:
         settings = [dict(point) for point in design]
-    if not settings:
+    if not any(settings):
         raise RunError("sweep: the design has no points")
     points = []
     for i, sets in enumerate(settings):
@@ -245,7 +245,10 @@ def _claim(path: Path, points: Sequence[Point], base: str, *, resume: bool, over
 def _row(point: Point, run: RunFolder | None, problem: FailureInfo | None) -> dict[str, Any]:
     row: dict[str, Any] = {"point": point.id, "state": "invalid" if run is None else run.state, "problem": ""}
     if problem is not None:
-        row["problem"] = f"{problem.type}: {problem.message}"
+        # The words of the checks stand for themselves.
+        row["problem"] = (
+            problem.message if problem.type == "Problems" else f"{problem.type}: {problem.message}"
+        )
     elif run is not None and run.failures:
         first = run.failures[0]
         row["problem"] = f"replication {first['replication']}: {first['type']}: {first['message']}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dssn.report.palette import style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from matplotlib.figure import Figure
 
@@ -58,8 +58,9 @@ class Chart:
         label = self.alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
         return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
-    def save(self, folder: Path) -> list[Path]:
+    def save(self, folder: str | Path) -> list[Path]:
         """Write ``key.png`` and ``key.svg`` into a folder and return their paths."""
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{self.key}.png", folder / f"{self.key}.svg"]
         with style():
@@ -88,7 +89,7 @@ class NoChart:
         """The sentence, where a chart has its caption."""
         return self.sentence
 
-    def save(self, folder: Path) -> list[Path]:
+    def save(self, folder: str | Path) -> list[Path]:
         """Write nothing, and say so by an empty list."""
         return []
 
