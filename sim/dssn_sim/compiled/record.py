@@ -97,10 +97,16 @@ class Records:
             self._parts[name] = parts = [np.concatenate(parts) if parts else np.zeros(0, RECORDS[name])]
         return parts[0]
 
+    def _take(self, name: str) -> NDArray[Any]:
+        """Return all rows of a record table, and keep them no longer."""
+        found = self.rows(name)
+        self._parts[name] = []
+        return found
+
     # ------------------------------------------------------------ tables
 
     def tables(self) -> dict[str, pa.Table]:
-        """Return every result table, also empty ones."""
+        """Return every result table, also empty ones; once, for the rows are not kept beside them."""
         made = {
             "orders": self._orders, "deliveries": self._deliveries, "phases": self._phases, "states": self._states,
             "flows": self._flows, "enclaves": self._enclaves, "channels": self._channels,
@@ -117,6 +123,7 @@ class Records:
             else:
                 columns = list(zip(*self.extra[name], strict=True)) or [()] * len(TABLES[name].columns)
                 out[name] = self._table(name, columns)
+                self.extra[name].clear()
         return out
 
     def _table(self, name: str, columns: Sequence[Any]) -> pa.Table:
@@ -251,7 +258,7 @@ class Records:
     # ------------------------------------------------------------ details
 
     def _phases(self) -> list[Any]:
-        r = self.rows("r_phases")
+        r = self._take("r_phases")
         names = [*self.assembly.words.words, ""]
         step = np.where(r["step"] >= 0, r["step"], len(names) - 1)
         return [
@@ -260,7 +267,7 @@ class Records:
         ]  # fmt: skip
 
     def _states(self) -> list[Any]:
-        r = self.rows("r_states")
+        r = self._take("r_states")
         names = self.assembly.words.words
         step = r["step"].astype(np.int64)
         machines = [m for m, _s in tape.STATES]
@@ -271,7 +278,7 @@ class Records:
         ]  # fmt: skip
 
     def _flows(self) -> list[Any]:
-        r = self.rows("r_flows")
+        r = self._take("r_flows")
         e = self._ends[(self._ends["detail"] != 0) & (self._ends["control_bytes"] > 0)]
         order = np.argsort(np.concatenate([r["end_s"], e["ended_s"]]), kind="stable")
 
@@ -314,7 +321,7 @@ class Records:
         return which.ravel(), found
 
     def _enclaves(self) -> list[Any]:
-        r = self.rows("r_enclaves")
+        r = self._take("r_enclaves")
         profiles = [n.tee.profile if n.tee else "" for n in self.plan.nodes]
         return [
             r["number"], words(r["place"], self._places), words(r["place"], profiles), r["bytes"], r["start_s"],
@@ -322,7 +329,7 @@ class Records:
         ]  # fmt: skip
 
     def _channels(self) -> list[Any]:
-        r = self.rows("r_channels")
+        r = self._take("r_channels")
         a, b = words(r["a"], self._places), words(r["b"], self._places)
         swap = pa.array(self._rank[r["a"]] > self._rank[r["b"]])
         return [
@@ -331,7 +338,7 @@ class Records:
         ]  # fmt: skip
 
     def _decisions(self) -> list[Any]:
-        r = self.rows("r_decisions")
+        r = self._take("r_decisions")
         kinds = ("placement", "admission", "technology")
         policies = [self.plan.policies[k].name if k in self.plan.policies else "" for k in kinds]
         n = len(self._places)
@@ -348,7 +355,7 @@ class Records:
         ]  # fmt: skip
 
     def _refusals(self) -> list[Any]:
-        r = self.rows("r_refusals")
+        r = self._take("r_refusals")
         stream = self.blocks.orders.stream_index[r["number"]]
         return [
             r["at_s"], r["number"], words(stream, self._streams), words(self._class_of_stream[stream], self._classes),
@@ -384,7 +391,7 @@ class Records:
 
     def _evidence(self) -> list[Any]:
         """Return the commitments; facts are written as the SimPy kernel writes them."""
-        r = self.rows("r_proofs")
+        r = self._take("r_proofs")
         of = self._of_orders(r["number"])
         assets = of["assets"].to_pylist()
         key = key_of(self.plan.run.seed, self.assembly.replication, "evidence", "salt")

@@ -18,6 +18,7 @@ from dssn_sim.compiled.assemble import Assembly
 from dssn_sim.compiled.blocks import BLOCK, Blocks
 from dssn_sim.compiled.drive import Machine
 from dssn_sim.compiled.faults import Faults
+from dssn_sim.compiled.layout import LIFE, RECORDS, TABLES
 from dssn_sim.compiled.ops_base import TIMER
 from dssn_sim.compiled.ops_end import interrupt
 from dssn_sim.compiled.record import Records
@@ -47,6 +48,7 @@ def simulate_compiled(plan: Plan, replication: int, progress: Progress | None = 
     """Run one replication of a plan that ``support.why_not`` has nothing against; see ``kernel.simulate``."""
     run = CompiledRun(plan, replication, progress)
     run.go()
+    run.forget()
     return run.records.tables()
 
 
@@ -182,6 +184,13 @@ class CompiledRun:
                 out[name][n] = row[name]
             out["closed_s"][n] = now if row["users"] == 0 else math.nan
             self._row["n_r_channels"] += 1
+
+    def forget(self) -> None:
+        """Give the memory of what was under way back: the results do not need it."""
+        self.records.drain()
+        state = self.assembly.state
+        for name in (*LIFE, *RECORDS, "xs", "ps", "orders"):
+            state.put(name, np.zeros(0, TABLES[name]))
 
     # ------------------------------------------------------------ what is measured
 
