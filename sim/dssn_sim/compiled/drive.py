@@ -137,7 +137,7 @@ class Machine:
         self._policies()
 
     def _policies(self) -> None:
-        """Number the policies that decide."""
+        """Write the numbers of the policies that decide."""
         a, row = self.assembly, self.state.machine
         plan, run = a.plan, a.plan.run
         placement = plan.policies.get("placement")

@@ -267,7 +267,8 @@ RECORDS: Final[dict[str, np.dtype[Any]]] = {
 MACHINE = np.dtype(
     [
         ("now", "f8"), ("until_s", "f8"), ("next_end", "f8"), ("retry_s", "f8"), ("patience_s", "f8"), ("give_up_s", "f8"),
-        ("telemetry_s", "f8"), ("taken_s", "f8"), ("horizon_s", "f8"), ("charged", "f8"), ("aging", "f8"),
+        ("telemetry_s", "f8"), ("taken_s", "f8"),
+        ("horizon_s", "f8"), ("charged", "f8"), ("aging", "f8"),
         # the route at hand (its links stand in the table route)
         ("r_delay_s", "f8"), ("r_overhead", "f8"), ("r_price", "f8"), ("r_rate", "f8"), ("r_links", "i4"), ("r_narrow", "i4"),
         ("route_at", "i8"),  # address of that table

@@ -311,7 +311,7 @@ def _linked(mem: int, t: int) -> bool:
     """Return whether all runs that this one comes after are done."""
     th = THREADS(mem)[t]
     row, done = TAPE(mem)[th.pc], THREADS(mem)[th.parent].data
-    for i in range(row.b, row.b + row.c):
+    for i in range(row.b, row.b + row.c):  # noqa: SIM110
         if ((done >> CANDIDATES(mem)[i]) & 1) == 0:
             return False
     return True
@@ -672,7 +672,6 @@ def _end_flows(mem: int) -> None:
 @inner
 def _take(mem: int) -> None:
     """Take the next event of the calendar."""
-    m = MACHINE(mem)[0]
     seq, what, who = take(mem)
     if what == WAKE:
         th = THREADS(mem)[who]

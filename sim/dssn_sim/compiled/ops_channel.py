@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from dssn_sim.compiled.calendar import put
 from dssn_sim.compiled.ops_base import (
     CHANNEL,
@@ -73,7 +75,7 @@ def _hold(mem: int, t: int, c: int) -> None:
 @inner
 def acquire(mem: int, t: int) -> int:
     """Use the channel between a thread's places: OTHER (it is open), WAITS (it is being opened) or NEXT (open it)."""
-    m, th, channels = MACHINE(mem)[0], THREADS(mem)[t], CHANNELS(mem)
+    th, channels = THREADS(mem)[t], CHANNELS(mem)
     suite = TEMPLATES(mem)[DELIVERIES(mem)[th.d].template].suite
     if th.sub == 1:  # the channel that it waited for is open, or was given up: then a new one
         th.sub = 0
@@ -213,6 +215,7 @@ def idle_out(mem: int, c: int) -> None:
     """Close a channel that has had no user for long enough, else look again when it will have."""
     m, row = MACHINE(mem)[0], CHANNELS(mem)[c]
     row.timers -= 1
+    row.armed_s = inf  # others may still come; when is not known
     if row.open and row.users == 0:
         if m.now >= row.close_s:
             close_channel(mem, c)
@@ -283,7 +286,7 @@ def _wake_waiters(mem: int, first: int) -> None:
 
 @inner
 def opened(mem: int, t: int) -> None:
-    """The handshake is over: those who wait for the channel go on."""
+    """End the handshake: those who wait for the channel go on."""
     m, row = MACHINE(mem)[0], CHANNELS(mem)[THREADS(mem)[t].path]
     row.setup_s = m.now - row.opened_s
     row.ready = 1
@@ -362,8 +365,8 @@ def fetch_image(mem: int, t: int) -> bool:
 
 @inner
 def end_pull(mem: int, t: int, keep: bool) -> None:  # noqa: FBT001
-    """The pull is over (``keep``: the image is there): those who wait for it look again."""
-    m, th = MACHINE(mem)[0], THREADS(mem)[t]
+    """End a pull (``keep``: the image is there); those who wait for it look again."""
+    th = THREADS(mem)[t]
     row = CACHED(mem)[_entry(mem, t)]
     if keep:
         _put_image(mem, th.a, JOB_DEFS(mem)[JOBS(mem)[th.job].job_def].image)

@@ -124,7 +124,7 @@ def _settle_flow(mem: int, t: int) -> None:
 
 @jit("void(int64, int64)")
 def finish_flow(mem: int, t: int) -> None:
-    """The last byte of a transfer has arrived."""
+    """Take the last byte of a transfer in."""
     th = THREADS(mem)[t]
     th.wire += th.amount
     th.left = 0.0
@@ -218,7 +218,7 @@ def _end_work(mem: int, t: int, done: float) -> None:
 
 @jit("void(int64, int64)")
 def finish_work(mem: int, t: int) -> None:
-    """The work of a thread is done."""
+    """End the work of a thread."""
     _end_work(mem, t, THREADS(mem)[t].amount)
     end_branch(mem, t)
 

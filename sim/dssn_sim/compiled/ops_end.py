@@ -179,15 +179,9 @@ def _detach(mem: int, t: int) -> None:
     if wait == CALL:
         if th.at >= 0:
             CALLERS(mem)[th.at].thread = -1  # it is served all the same
-    elif wait == PULL or wait == CHANNEL:
+    elif wait in (PULL, CHANNEL):
         stop_waiting_for(mem, t)
-    elif (
-        wait == FLOW
-        or wait == LATENCY
-        or wait == WORK
-        or wait == TIMER
-        or (wait == TIME and (th.pc < 0 or fetches))
-    ):
+    elif wait in (FLOW, LATENCY, WORK, TIMER) or (wait == TIME and (th.pc < 0 or fetches)):
         _cut(mem, (mem, t))
     elif wait == GRANT:
         stop_waiting(mem, t)
@@ -257,7 +251,7 @@ def _stop_all(mem: int, first: int) -> None:
 
 @jit("void(int64, int64, int64, int64, int64, boolean)")
 def fail(mem: int, t: int, reason: int, about: int, about2: int, refused: bool) -> None:  # noqa: FBT001
-    """A thread that waits for nothing has failed (``refused``: or is refused)."""
+    """Let a thread that waits for nothing fail (``refused``: or be refused)."""
     m, th = MACHINE(mem)[0], THREADS(mem)[t]
     d, branches = DELIVERIES(mem)[th.d], th.child
     th.child = -1

@@ -46,7 +46,7 @@ def tear_down(mem: int, place: int) -> None:
 def _crosses(mem: int, slot: int, link: int) -> bool:
     solver = MACHINE(mem)[0].solver
     flow = FLOWS(solver)[slot]
-    for leg in range(flow.r0, flow.r0 + flow.rn):
+    for leg in range(flow.r0, flow.r0 + flow.rn):  # noqa: SIM110
         if SOLVER_NODES(solver)[LEGS(solver)[leg].node].link == link:
             return True
     return False

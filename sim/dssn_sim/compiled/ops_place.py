@@ -170,7 +170,7 @@ def _key(
 @inner
 def _usable(mem: int, t: int, role: int) -> tuple[int, int]:
     """Write the candidates that are up, can run the role and are reached into scratch; (how many, how many are up)."""
-    m, th = MACHINE(mem)[0], THREADS(mem)[t]
+    th = THREADS(mem)[t]
     job_def = JOB_DEFS(mem)[JOBS(mem)[th.job].job_def]
     rd, out = ROLE_DEFS(mem)[job_def.role0 + role], SCRATCH(mem)
     n, up = 0, 0
