@@ -128,9 +128,7 @@ class Faults:
             world.node_down_since[ident] = now
             world.dp.set_device(world.node_index[ident], 0.0)
             world.channels.tear_down(ident)
-            for job in list(world.running[ident]):
-                if job.process is not None and job.process.is_alive:
-                    job.process.interrupt(Failure("fault.node", ident))
+            self._interrupt(ident, Failure("fault.node", ident))
         else:
             world.down_nodes.discard(ident)
             world.node_down_s[ident] += now - world.node_down_since.pop(ident)
@@ -148,8 +146,15 @@ class Faults:
         if broken:
             world.revoked.add(ident)
             world.channels.tear_down(ident)
-            for job in list(world.running[ident]):
-                if job.process is not None and job.process.is_alive:
-                    job.process.interrupt(Failure("trust.revoked", ident))
+            self._interrupt(ident, Failure("trust.revoked", ident))
         else:
             world.revoked.discard(ident)
+
+    def _interrupt(self, ident: str, failure: Failure) -> None:
+        """Interrupt the runs on a node, each once: a second node of theirs that fails at the same time adds nothing."""
+        running = self.world.running
+        for job in list(running[ident]):
+            if job.process is not None and job.process.is_alive:
+                for node in job.nodes:
+                    running[node.id].pop(job, None)
+                job.process.interrupt(failure)
