@@ -57,7 +57,7 @@ def _door(name: str) -> Any:
     from numba.core.sigutils import normalize_signature
     from numba.extending import intrinsic
 
-    args, result = normalize_signature(SIGNATURES[name])
+    args, result = normalize_signature(SIGNATURES[name])  # type: ignore[no-untyped-call]
     offset = 8 * _NAMES.index(name)
 
     def codegen(context: Any, builder: Any, signature: Any, given: Any) -> Any:

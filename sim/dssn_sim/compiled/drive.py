@@ -11,10 +11,12 @@ from dssn_models.engines.registry import REGISTRY
 from dssn_models.rng import key_of
 from dssn_sim.compiled import (
     doors,
+    draws,
     machine,
     ops_allocate,
     ops_data,
     ops_end,
+    ops_fault,
     ops_job,
     ops_network,
     ops_place,
@@ -25,12 +27,17 @@ from dssn_sim.compiled.layout import FIXED, LIFE, RECORDS, SPARE
 from dssn_sim.compiled.tape import ASK
 from dssn_sim.dataplane import events
 from dssn_sim.dataplane.batch import larger
-from dssn_sim.dataplane.layout import MAX_ROUTE, new_state
+from dssn_sim.dataplane.compiled import is_warm, warm_up
+from dssn_sim.dataplane.layout import MAX_ROUTE, UNBOUNDED_BPS, new_state
 from dssn_sim.dataplane.layout import State as SolverState
-from dssn_sim.dataplane.slices import UNBOUNDED_BPS
 from dssn_sim.world import NO_ROUTE_PATIENCE_S
 
-__all__ = ["Machine"]
+__all__ = ["MODULES", "Machine"]
+
+#: Modules with compiled functions: what ``warm_up`` must know.
+MODULES = (
+    ops_data, ops_step, ops_allocate, ops_job, ops_network, ops_place, ops_end, ops_fault, machine, draws,
+)  # fmt: skip
 
 _FUNCTIONS = {
     "start_flow": events.start_flow,
@@ -77,6 +84,8 @@ class Machine:
     def __init__(self, assembly: Assembly, drain: Callable[[], None]) -> None:
         self.assembly, self.state, self._drain = assembly, assembly.state, drain
         self.solver = _solver(assembly)
+        if not is_warm(*MODULES):
+            warm_up(*MODULES)
         doors.install(self.state, _FUNCTIONS)
         self._tables()
         self._row()
@@ -125,7 +134,8 @@ class Machine:
         values: dict[str, Any] = {
             "solver": self.solver.mem, "next_end": np.inf, "taken_s": -1.0, "retry_s": run.retry_s,
             "patience_s": max(run.retry_s * run.max_retries, NO_ROUTE_PATIENCE_S), "telemetry_s": run.telemetry_s,
-            "give_up_s": run.retry_s * max(1, run.max_retries), "max_retries": run.max_retries, "n_nodes": a.n_nodes, "n_sites": a.n_sites,
+            "give_up_s": run.retry_s * max(1, run.max_retries), "max_retries": run.max_retries,
+            "n_nodes": a.n_nodes, "n_sites": a.n_sites,
             "n_links": len(plan.network.links), "n_images": len(a.engines), "n_operations": len(OPERATIONS),
             "n_operators": len(a.operators), "n_buckets": _BUCKETS, "n_guards": _GUARDS, "window": _WINDOW,
             "max_bypass": _MAX_BYPASS, "longest": MAX_ROUTE // 4,

@@ -274,7 +274,8 @@ MACHINE = np.dtype(
         ("route_at", "i8"),  # address of that table
         ("solver", "i8"),  # memory of the data plane
         ("policy_key", "u8"),  # of the placement policy's draws
-        ("stamp", "i8"), ("looks", "i8"), ("arrivals", "i8"), ("in_flight", "i8"), ("arrived", "i8"), ("done", "i8"), ("failed", "i8"),
+        ("stamp", "i8"), ("looks", "i8"), ("arrivals", "i8"), ("in_flight", "i8"),
+        ("arrived", "i8"), ("done", "i8"), ("failed", "i8"),
         ("waiting", "i8"), ("next_order", "i8"), ("n_orders", "i8"), ("events", "i8"), ("flows", "i8"), ("open", "i8"),
         # sizes
         ("n_nodes", "i4"), ("n_sites", "i4"), ("n_links", "i4"), ("n_images", "i4"), ("n_operations", "i4"),

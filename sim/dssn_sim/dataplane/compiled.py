@@ -15,16 +15,18 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import importlib
 import inspect
 import os
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-__all__ = ["bound", "cache_folder", "inner", "is_warm", "jit", "lazy", "warm_up"]
+__all__ = ["bound", "cache_folder", "compile_named", "inner", "is_warm", "jit", "lazy", "warm_up"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -92,6 +94,7 @@ def _numba() -> Any:
 
 #: Annotation of an argument -> its type in compiled code.
 _WORDS = {"int": "int64", "float": "float64", "bool": "boolean"}
+_MUCH = 8  # functions to compile from which a second process pays
 _BARE = {"error_model": "numpy", "_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
@@ -291,6 +294,32 @@ def is_warm(*modules: Any) -> bool:
 
 
 def warm_up(*modules: Any) -> None:
-    """Compile everything that the data plane (and further modules) use: some 12 s once, else a cache read."""
-    for entry in _all_entries(modules):
+    """Compile everything that the data plane (and further modules) use: some 12 s once, else a cache read.
+
+    Where much is to be compiled, a second process begins at the other end of the list.
+    """
+    entries = _all_entries(modules)
+    cold = [entry._symbol() for entry in entries if not entry.is_warm()]
+    helper = None
+    if len(cold) > _MUCH and (os.cpu_count() or 1) > 1:
+        code = (
+            "import sys; from dssn_sim.dataplane.compiled import compile_named; compile_named(sys.argv[1:])"
+        )
+        path = os.pathsep.join(p for p in sys.path if p)
+        helper = subprocess.Popen(
+            [sys.executable, "-c", code, *reversed(cold)], env={**os.environ, "PYTHONPATH": path}
+        )
+    for entry in entries:
         entry.bind()
+    if helper is not None:
+        helper.terminate()  # what it may still compile is there already
+        helper.wait()
+
+
+def compile_named(symbols: Iterable[str]) -> None:
+    """Compile the entries of these names that nobody has compiled meanwhile."""
+    for symbol in symbols:
+        module, _, name = symbol.rpartition(".")
+        entry = getattr(importlib.import_module(module), name)
+        if not entry.is_warm():
+            entry.bind()
