@@ -62,7 +62,8 @@ def _each(function: Callable[..., float], *numbers: Any) -> Column:
 
 def exp(x: float) -> float:
     """Return e to the power of a number, or of each value of a column."""
-    return _each(math.exp, x) if isinstance(x, Column) else math.exp(x)
+    number: Any = _each(math.exp, x) if isinstance(x, Column) else math.exp(x)
+    return number  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)

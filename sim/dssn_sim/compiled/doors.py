@@ -57,7 +57,8 @@ def _door(name: str) -> Any:
     from numba.core.sigutils import normalize_signature
     from numba.extending import intrinsic
 
-    args, result = normalize_signature(SIGNATURES[name])  # type: ignore[no-untyped-call]
+    signature: Any = normalize_signature(SIGNATURES[name])  # type: ignore[no-untyped-call]
+    args, result = signature
     offset = 8 * _NAMES.index(name)
 
     def codegen(context: Any, builder: Any, signature: Any, given: Any) -> Any:

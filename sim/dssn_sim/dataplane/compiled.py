@@ -24,7 +24,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 __all__ = ["bound", "cache_folder", "compile_named", "inner", "is_warm", "jit", "lazy", "warm_up"]
 
@@ -76,9 +76,9 @@ class _Lazy:
     def _numba_type_(self) -> Any:  # numba asks any object for this
         from numba.core.registry import cpu_target
 
-        made = self.made()
-        cpu_target.typing_context.refresh()  # it may be new
-        return cpu_target.typing_context.resolve_value_type(made)
+        made, context = self.made(), cast(Any, cpu_target.typing_context)
+        context.refresh()  # it may be new
+        return context.resolve_value_type(made)
 
 
 def lazy(make: Callable[[], Any]) -> Any:
