@@ -205,4 +205,5 @@ class BaseEngine:
 def num(p: Mapping[str, Value], key: str) -> float:
     """Return a numeric parameter as float (as it is where it is the column of many orders)."""
     value: Any = p[key]
-    return value if isinstance(value, Column) else float(value)
+    number: Any = value if isinstance(value, Column) else float(value)
+    return number  # type: ignore[no-any-return]
