@@ -18,6 +18,7 @@ from dssn_sim.delivery import Delivery
 from dssn_sim.errors import Failure
 from dssn_sim.faults import Faults
 from dssn_sim.peaks import Use
+from dssn_sim.recorder import joined
 from dssn_sim.station import StationUse
 from dssn_sim.totals import (
     LinkTotals,
@@ -30,7 +31,7 @@ from dssn_sim.totals import (
 )
 from dssn_sim.world import Process, World
 
-__all__ = ["run_world", "simulate"]
+__all__ = ["in_pieces", "run_world", "simulate"]
 
 Progress = Callable[[float, int], None]  # (share of virtual time done, orders ended)
 
@@ -62,12 +63,25 @@ def simulate(
     dict of str to pyarrow.Table
         All tables of ``dssn_models.results``.
     """
+    return joined(in_pieces(plan, replication, progress, policies))
+
+
+def in_pieces(
+    plan: Plan,
+    replication: int,
+    progress: Progress | None = None,
+    policies: dict[str, Any] | None = None,
+) -> Iterator[tuple[str, pa.Table]]:
+    """Run one replication; return its tables as pieces (name, rows), so that nobody needs to hold them all.
+
+    The run is over when this returns; the pieces of a table come in order, those of different tables mixed.
+    """
     with _calm_collector():
         if choose(plan, policies).kernel == "compiled":
             from dssn_sim.compiled.run import simulate_compiled
 
             return simulate_compiled(plan, replication, progress)
-        return run_world(plan, replication, progress, policies).rec.tables()
+        return iter(run_world(plan, replication, progress, policies).rec.tables().items())
 
 
 @contextmanager

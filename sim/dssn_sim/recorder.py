@@ -6,13 +6,14 @@ block by block as the run goes on. Nothing here looks at the values.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import pyarrow as pa
 
 from dssn_models.results import SCHEMA_VERSION, TABLES
 
-__all__ = ["Recorder", "arrow_schema", "arrow_type"]
+__all__ = ["ROW_GROUP", "Recorder", "arrow_schema", "arrow_type", "joined"]
 
 _ARROW: Final[dict[str, pa.DataType]] = {
     "int64": pa.int64(),
@@ -21,6 +22,9 @@ _ARROW: Final[dict[str, pa.DataType]] = {
     "string": pa.string(),
     "bool": pa.bool_(),
 }
+
+#: Rows of one row group of a result file; also the most that are turned, written or merged at once.
+ROW_GROUP: Final = 131_072
 
 #: Rows that are packed at a time.
 _BLOCK: Final = 2048
@@ -42,6 +46,14 @@ def arrow_schema(name: str, backend: str = "simulation") -> pa.Schema:
         fields,
         metadata={"backend": backend, "schema_version": str(SCHEMA_VERSION), "table": name},
     )
+
+
+def joined(pieces: Iterable[tuple[str, pa.Table]]) -> dict[str, pa.Table]:
+    """Return every table from its pieces, also those without any."""
+    found: dict[str, list[pa.Table]] = {name: [arrow_schema(name).empty_table()] for name in TABLES}
+    for name, piece in pieces:
+        found[name].append(piece)
+    return {name: pa.concat_tables(parts) for name, parts in found.items()}
 
 
 class Recorder:

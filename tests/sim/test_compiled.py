@@ -13,6 +13,7 @@ from dssn_models.plan import ArrivalPlan, PolicyPlan
 from dssn_sim.choice import KernelError, choose
 from dssn_sim.compiled.run import simulate_compiled
 from dssn_sim.kernel import run_world, simulate
+from dssn_sim.recorder import joined
 
 #: What a row is known by; times are rounded so that the last digit does not change the order.
 KEYS = {
@@ -47,7 +48,7 @@ def assert_same(simpy, compiled):
 
 
 def both(of):
-    simpy, compiled = run_world(of, 0).rec.tables(), simulate_compiled(of, 0)
+    simpy, compiled = run_world(of, 0).rec.tables(), joined(simulate_compiled(of, 0))
     assert_same(simpy, compiled)
     return compiled
 
@@ -123,11 +124,11 @@ def test_features(case):
 
 def test_same_plan_same_bytes():
     of = plan([constant_stream(50)])
-    first, second = simulate_compiled(of, 0), simulate_compiled(of, 0)
+    first, second = (joined(simulate_compiled(of, 0)) for _ in range(2))
     assert {k: repr(t.to_pydict()) for k, t in first.items()} == {
         k: repr(t.to_pydict()) for k, t in second.items()
     }
-    assert first["orders"]["arrived_s"] != simulate_compiled(of, 1)["orders"]["arrived_s"]
+    assert first["orders"]["arrived_s"] != joined(simulate_compiled(of, 1))["orders"]["arrived_s"]
 
 
 def test_choice_of_the_kernel():

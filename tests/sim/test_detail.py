@@ -24,6 +24,6 @@ def test_share_of_details():
         assert repr(some[name].to_pylist()) == repr(expected), name
 
 
-@pytest.mark.parametrize(("orders", "share"), [(1e3, 1.0), (2e6, 0.1)])
-def test_auto_keeps_about_200_000(orders, share):
+@pytest.mark.parametrize(("orders", "share"), [(1e3, 1.0), (2e6, 0.025)])
+def test_auto_keeps_about_50_000(orders, share):
     assert detail_share(plan([constant_stream(orders)])) == pytest.approx(share)

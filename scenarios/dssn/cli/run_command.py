@@ -109,14 +109,16 @@ def run(
     if folder.state == "failed":
         _say_failures(folder)
         raise typer.Exit(FAILED)
+    from dssn.report.data import RunData
     from dssn.report.html import write_report
 
-    path = write_report(folder.path, plots=plots, plan=plan)
+    data = RunData.open(folder.path, plan, lean=True)
+    path = write_report(folder.path, plots=plots, data=data)
     if trace:
         from dssn.report.trace import write_trace
 
         write_trace(folder.path)
-    _finish(folder, plan, path, json=json, quiet=quiet)
+    _finish(folder, data, path, json=json, quiet=quiet)
 
 
 def _refuse_if_wrong(sc: Any) -> None:
@@ -194,15 +196,13 @@ def _say_failures(folder: RunFolder) -> None:
     complain(f"details: {folder.path / 'log.jsonl'}")
 
 
-def _finish(folder: RunFolder, plan: Any, report_path: Path, *, json: bool, quiet: bool) -> None:
+def _finish(folder: RunFolder, data: RunData, report_path: Path, *, json: bool, quiet: bool) -> None:
     if json:
         emit_json(_as_json(folder, report_path))
     elif quiet:
         line(str(report_path))
     else:
-        from dssn.report.data import RunData
-
-        _print_result(folder, RunData.open(folder.path, plan), report_path)
+        _print_result(folder, data, report_path)
     if folder.state == "partial":
         _say_failures(folder)
         raise typer.Exit(FAILED)

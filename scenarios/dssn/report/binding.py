@@ -59,9 +59,12 @@ class Binding:
 
 def find_binding(data: RunData) -> Binding:
     """Return what deliveries waited for most."""
+    return data.once(_find_binding)
+
+
+def _find_binding(data: RunData) -> Binding:
     orders = data.after_warmup("orders")
-    deliveries = data.after_warmup("deliveries")
-    done = deliveries[deliveries["state"] == "completed"] if len(deliveries) else deliveries
+    done = data.completed
     if done.empty:
         return Binding(
             "none",
@@ -71,8 +74,8 @@ def find_binding(data: RunData) -> Binding:
         )
     count = max(len(orders), 1)
     services, top_service, part_service = _services(data, count)
-    nodes, top_node, part_node = _nodes(data, count)
-    links, top_link, part_link = _links(data, count)
+    nodes, top_node, part_node = _nodes(data, count * data.detail)
+    links, top_link, part_link = _links(data, count * data.detail)
     lost = {"service": services, "node": nodes, "link": links}
     parts = {"service": part_service, "node": part_node, "link": part_link}
     names = {"service": top_service, "node": top_node, "link": top_link}
@@ -126,7 +129,7 @@ def _services(data: RunData, count: int) -> tuple[float, str, float]:
     return float(waited.sum()) / count, str(waited.idxmax()), _top(waited)
 
 
-def _nodes(data: RunData, count: int) -> tuple[float, str, float]:
+def _nodes(data: RunData, count: float) -> tuple[float, str, float]:
     phases = data.after_warmup("phases", "start_s")
     waited = float(phases.loc[phases["phase"] == "coallocate", "wait_s"].sum())
     nodes = data.table("nodes")
@@ -141,7 +144,7 @@ def _nodes(data: RunData, count: int) -> tuple[float, str, float]:
     return waited / count, name, _top(queue)
 
 
-def _links(data: RunData, count: int) -> tuple[float, str, float]:
+def _links(data: RunData, count: float) -> tuple[float, str, float]:
     flows = data.after_warmup("flows", "start_s")
     if flows.empty:
         return 0.0, "", 0.0
@@ -190,14 +193,15 @@ def waiting(data: RunData) -> pd.DataFrame:
     DataFrame
         Index: number of the quarter; columns ``node`` and ``link``. Orders count where they arrived.
     """
-    deliveries = data.after_warmup("deliveries")
-    done = deliveries[deliveries["state"] == "completed"]
+    done = data.completed
     keys = ["replication", "order"]
     slots = done[[*keys, "order_to_result_s"]].assign(slot=done["arrived_s"] // _WINDOW_S)
     phases, flows = data.table("phases"), data.table("flows")
     held = phases[phases["phase"] == "coallocate"].groupby(keys)["wait_s"].sum().rename("node")
     slow = (flows["end_s"] - flows["start_s"] - flows["ideal_s"]).clip(lower=0.0)
     slow = slow.where(np.isfinite(slow), 0.0).groupby([flows[k] for k in keys]).sum().rename("link")
+    if data.detail < 1:  # of the other orders it is not known
+        slots = slots.merge(phases[keys].drop_duplicates(), on=keys)
     lost = slots.join(held, on=keys).join(slow, on=keys).fillna({"node": 0.0, "link": 0.0})
     by_slot = lost.groupby("slot")
     sums = by_slot[["node", "link", "order_to_result_s"]].sum()[by_slot.size() >= LEAST]

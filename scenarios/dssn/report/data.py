@@ -8,10 +8,10 @@ that each figure needs one test only: is there anything to show.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
@@ -20,8 +20,25 @@ from dssn_models.results import TABLES
 if TYPE_CHECKING:
     from dssn_models.plan import ObjectivePlan, Plan
 
+Made = TypeVar("Made")
+
 __all__ = ["RunData", "empty_table"]
 
+#: Columns of the large tables that no figure or text of the report reads; they are not loaded.
+_UNREAD = {
+    "orders": ("consumer", "providers", "assets", "exchange"),
+    "deliveries": (
+        "bytes_wire",
+        "bytes_payload",
+        "result_bytes",
+        "attempts",
+        "provider_site",
+        "reason",
+        "slo_hit",
+    ),
+    "phases": ("node", "detail"),
+    "flows": ("source", "target", "payload_bytes", "technology"),
+}
 _DTYPES = {"int64": "int64", "int32": "int32", "float64": "float64", "string": "object", "bool": "bool"}
 
 
@@ -47,6 +64,9 @@ class RunData:
         The run folder.
     plan : Plan, optional
         The plan that ran; without it, it is compiled from ``scenario.resolved.yaml`` when needed.
+    lean : bool
+        Leave out the columns that no figure or text of the report needs.
+
     """
 
     def __init__(
@@ -56,15 +76,19 @@ class RunData:
         tables: Mapping[str, pd.DataFrame] | None = None,
         folder: Path | None = None,
         plan: Plan | None = None,
+        *,
+        lean: bool = False,
     ) -> None:
         self.run = run
         self.summary = summary
         self.folder = folder
         self._tables: dict[str, pd.DataFrame] = dict(tables or {})
         self._plan = plan
+        self._lean = lean
+        self._kept: dict[tuple[str, ...], Any] = {}
 
     @classmethod
-    def open(cls, folder: Path | str, plan: Plan | None = None) -> RunData:
+    def open(cls, folder: Path | str, plan: Plan | None = None, *, lean: bool = False) -> RunData:
         """Read the folder of a run; ``plan`` saves compiling the scenario again.
 
         Raises
@@ -78,7 +102,15 @@ class RunData:
             raise FileNotFoundError(f"{path} is not a run folder: it has no run.json")
         summary_file = path / "summary.json"
         summary = json.loads(summary_file.read_text("utf-8")) if summary_file.is_file() else {}
-        return cls(json.loads(run_file.read_text("utf-8")), summary, folder=path, plan=plan)
+        return cls(json.loads(run_file.read_text("utf-8")), summary, folder=path, plan=plan, lean=lean)
+
+    def once(self, make: Callable[..., Made], *args: str) -> Made:
+        """Return ``make(self, *args)``, made once: what several figures need."""
+        key = (make.__module__, make.__qualname__, *args)
+        if key not in self._kept:
+            self._kept[key] = make(self, *args)
+        made: Made = self._kept[key]
+        return made
 
     # ------------------------------------------------------------ tables
 
@@ -102,9 +134,14 @@ class RunData:
             files = sorted(self.folder.glob(f"**/{name}.parquet"))
         if not files:
             return empty_table(name)
-        parts = [pq.read_table(f, partitioning=None) for f in files]  # pyright: ignore[reportArgumentType]
+        unread = _UNREAD.get(name, ()) if self._lean else ()
+        parts = []
+        for f in files:
+            columns = [c for c in pq.read_schema(f).names if c not in unread]
+            parts.append(pq.read_table(f, columns=columns, partitioning=None))  # pyright: ignore[reportArgumentType]
         merged: pa.Table = pa.concat_tables(parts, promote_options="permissive")
-        frame: pd.DataFrame = merged.to_pandas()
+        del parts
+        frame: pd.DataFrame = merged.to_pandas(split_blocks=True, self_destruct=True)
         if "replication" not in frame.columns:
             frame.insert(0, "replication", 0)
         return frame
@@ -162,6 +199,11 @@ class RunData:
         return float(orders["arrived_s"].max()) if len(orders) else 0.0
 
     @cached_property
+    def detail(self) -> float:
+        """Share of the orders whose phases, flows and bills are in the tables."""
+        return float(self.fact("detail_share", default=1.0))
+
+    @cached_property
     def confidence(self) -> float:
         """Confidence level of the intervals."""
         return self.run_value("confidence", 0.95)
@@ -190,6 +232,13 @@ class RunData:
         if self.plan is not None:
             order = [c.id for c in sorted(self.plan.classes, key=lambda c: c.priority)]
         return tuple([c for c in order if c in seen] + sorted(seen - set(order)))
+
+    @cached_property
+    def completed(self) -> pd.DataFrame:
+        """The completed deliveries of orders that arrived after the warm-up."""
+        frame = self.after_warmup("deliveries")
+        done = frame["state"] == "completed"
+        return frame if done.all() else frame[done]
 
     def after_warmup(self, name: str, column: str = "arrived_s") -> pd.DataFrame:
         """Return a table without the rows of the warm-up; replications stay apart by their column."""

@@ -83,7 +83,7 @@ class _Weights:
     def __init__(self, data: RunData) -> None:
         services = data.table("services")
         deliveries = data.after_warmup("deliveries")
-        done = deliveries[deliveries["state"] == "completed"]
+        done = data.completed
         self.orders = max(len(data.after_warmup("orders")), 1)
         self.mean_s = float(done["order_to_result_s"].mean()) if len(done) else 0.0
         self.calls: dict[str, float] = _by_name(services.groupby("service")["calls"].sum())

@@ -64,7 +64,9 @@ def all_charts(data: RunData) -> list[Chart | NoChart]:
     return charts
 
 
-def write_report(folder: Path | str, *, plots: bool = False, plan: Plan | None = None) -> Path:
+def write_report(
+    folder: Path | str, *, plots: bool = False, plan: Plan | None = None, data: RunData | None = None
+) -> Path:
     """Write ``report.html`` into a run folder and return its path.
 
     Parameters
@@ -75,9 +77,11 @@ def write_report(folder: Path | str, *, plots: bool = False, plan: Plan | None =
         Also write each figure as PNG and SVG into ``plots/``.
     plan : Plan, optional
         The plan that ran, if at hand; else the resolved scenario is compiled again for the map.
+    data : RunData, optional
+        Of this folder, if already open.
     """
     path = Path(folder)
-    data = RunData.open(path, plan)
+    data = RunData.open(path, plan, lean=True) if data is None else data
     charts = all_charts(data)
     if plots:
         for chart in charts:

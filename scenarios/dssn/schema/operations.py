@@ -338,4 +338,4 @@ class Run(Model):
     equal results; ``auto`` takes compiled code for large scenarios where it can."""
     detail: Literal["auto"] | Share = "auto"
     """Share of orders whose phases, states, flows, evidence, meters and bills are kept (orders and deliveries always
-    are), chosen by the order's number; ``auto``: all up to 200 000 orders a replication, beyond it as many."""
+    are), chosen by the order's number; ``auto``: all up to 50 000 orders a replication, beyond it as many."""

@@ -1,7 +1,8 @@
 """What the machine appended, as the result tables.
 
 The machine's record tables fill up and are drained block by block (:meth:`Records.drain`); at the end they become
-columns (:meth:`Records.tables`). Strings are looked up by number in dictionaries of few words.
+columns, piece by piece (:meth:`Records.pieces`), and rows that were turned are let go. Strings are looked up by
+number in dictionaries of few words.
 
 ``about`` and ``about2`` of a refusal say what its text names, by reason: a station (``capacity.queue``,
 ``fault.service``), one place (``trust.certificate``, ``fault.node``), two places (``fault.link``,
@@ -11,7 +12,7 @@ role that could not be placed).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -31,7 +32,7 @@ from dssn_sim.compiled.assemble import Assembly, Codes
 from dssn_sim.compiled.blocks import Blocks
 from dssn_sim.compiled.layout import RECORDS
 from dssn_sim.ledger import salt_of
-from dssn_sim.recorder import arrow_schema, arrow_type
+from dssn_sim.recorder import ROW_GROUP, arrow_schema, arrow_type
 
 __all__ = ["Records"]
 
@@ -48,6 +49,11 @@ PLACEMENT_REASONS: Final = {
 TECHNOLOGY_REASONS: Final = {"cheapest": "lowest price", "fastest": "smallest delay", "fixed": "fixed"}
 
 _STATES: Final = ("completed", "failed", "rejected")
+
+#: What the table of flows needs of an order.
+_CONTROL: Final = np.dtype(
+    [(x, RECORDS["r_ends"][x]) for x in ("number", "consumer", "control_bytes", "arrived_s", "ended_s")]
+)
 
 
 def words(codes: Any, names: Sequence[str]) -> pa.Array:
@@ -79,6 +85,8 @@ class Records:
         self._streams = [s.id for s in self.plan.streams]
         self._class_of_stream = np.array([assembly.class_index[s.cls] for s in self.plan.streams], np.int64)
         self._rank = np.argsort(np.argsort(self._places))
+        self._biller, self._parties = Biller(self.plan), Codes()
+        self._party_of = np.array([self._parties.of(n.party or n.id) for n in self.plan.nodes], np.int64)
 
     def drain(self) -> None:
         """Take over what the machine has appended."""
@@ -97,34 +105,47 @@ class Records:
             self._parts[name] = parts = [np.concatenate(parts) if parts else np.zeros(0, RECORDS[name])]
         return parts[0]
 
-    def _take(self, name: str) -> NDArray[Any]:
-        """Return all rows of a record table, and keep them no longer."""
-        found = self.rows(name)
+    def forget(self, name: str) -> None:
+        """Let the rows of a record table go."""
         self._parts[name] = []
-        return found
+
+    def _blocks(self, name: str) -> Iterator[NDArray[Any]]:
+        """Yield all rows of a record table in blocks of ``ROW_GROUP``, and keep them no longer."""
+        parts = self._parts[name]
+        parts.reverse()
+        left = np.zeros(0, RECORDS[name])
+        while parts or len(left):
+            found, n = [left], len(left)
+            while parts and n < ROW_GROUP:
+                found.append(parts.pop())
+                n += len(found[-1])
+            joined = np.concatenate(found)
+            left = joined[ROW_GROUP:].copy()
+            yield joined[:ROW_GROUP]
 
     # ------------------------------------------------------------ tables
 
-    def tables(self) -> dict[str, pa.Table]:
-        """Return every result table, also empty ones; once, for the rows are not kept beside them."""
-        made = {
-            "orders": self._orders, "deliveries": self._deliveries, "phases": self._phases, "states": self._states,
-            "flows": self._flows, "enclaves": self._enclaves, "channels": self._channels,
-            "decisions": self._decisions, "refusals": self._refusals, "evidence": self._evidence,
-        }  # fmt: skip
-        out = {}
-        self._ends = self.rows("r_ends")
-        bills = self._bills()
-        for name in TABLES:
-            if name in made:
-                out[name] = self._table(name, made[name]())
-            elif name in bills:
-                out[name] = self._table(name, bills[name])
-            else:
-                columns = list(zip(*self.extra[name], strict=True)) or [()] * len(TABLES[name].columns)
-                out[name] = self._table(name, columns)
-                self.extra[name].clear()
-        return out
+    def pieces(self) -> Iterator[tuple[str, pa.Table]]:
+        """Yield every result table in pieces; once, for the rows are not kept beside them."""
+        self.drain()
+        controls = []
+        for ends in self._blocks("r_ends"):
+            yield from self._of_ends(ends)
+            said = ends[(ends["detail"] != 0) & (ends["control_bytes"] > 0)]
+            controls.append(said[list(_CONTROL.names or ())].astype(_CONTROL))
+        yield "flows", self._table("flows", self._flows(np.concatenate([np.zeros(0, _CONTROL), *controls])))
+        for record, name, columns in (
+            ("r_phases", "phases", self._phases), ("r_states", "states", self._states),
+            ("r_enclaves", "enclaves", self._enclaves), ("r_channels", "channels", self._channels),
+            ("r_decisions", "decisions", self._decisions), ("r_refusals", "refusals", self._refusals),
+            ("r_proofs", "evidence", self._evidence),
+        ):  # fmt: skip
+            for block in self._blocks(record):
+                yield name, self._table(name, columns(block))
+        for name, rows in self.extra.items():
+            if rows:
+                yield name, self._table(name, list(zip(*rows, strict=True)))
+                rows.clear()
 
     def _table(self, name: str, columns: Sequence[Any]) -> pa.Table:
         specs = TABLES[name].columns
@@ -181,8 +202,20 @@ class Records:
             "cls": words(self._class_of_stream[stream], self._classes),
         }  # fmt: skip
 
-    def _orders(self) -> list[Any]:
-        e, of = self._ends, self._of
+    def _of_ends(self, e: NDArray[Any]) -> Iterator[tuple[str, pa.Table]]:
+        """Yield what the orders of a block become."""
+        of = self._of_orders(e["number"])
+        yield "orders", self._table("orders", self._orders(e, of))
+        totals, done = np.zeros(len(e)), e["state"] == 0
+        if done.any():
+            totals[done] = self._biller.totals(of["price"][done], self._usage(e[done]))
+        yield "deliveries", self._table("deliveries", self._deliveries(e, of, totals))
+        kept = done & (e["detail"] != 0)
+        if kept.any():
+            for name, columns in self._bills(e[kept], of["price"][kept]).items():
+                yield name, self._table(name, columns)
+
+    def _orders(self, e: NDArray[Any], of: dict[str, Any]) -> list[Any]:
         exchanges = [s.exchange or "" for s in self.plan.streams]
         return [
             e["number"], words(of["stream"], self._streams), of["cls"], e["arrived_s"],
@@ -191,11 +224,11 @@ class Records:
             words(e["reason"], tape.REASONS), e["ended_s"], np.where(np.isinf(e["deadline_s"]), np.nan, e["deadline_s"]),
         ]  # fmt: skip
 
-    def _deliveries(self) -> list[Any]:
-        kept = self._ends["state"] != 2
-        e = self._ends[kept]
+    def _deliveries(self, e: NDArray[Any], of: dict[str, Any], totals: NDArray[np.float64]) -> list[Any]:
+        kept = e["state"] != 2
+        e, keep = e[kept], pa.array(kept)
         ok = e["state"] == 0
-        stream, lead = self._of["stream"][kept], self._of["lead"][kept]
+        stream, lead = of["stream"][kept], of["lead"][kept]
         places = self.assembly.state.places
         first = np.where(lead >= 0, self.blocks.asset_place[lead], e["consumer"])
         traded = np.array([s.exchange is not None for s in self.plan.streams], bool)[stream]
@@ -203,14 +236,13 @@ class Records:
         engines = [t.steps[-1].engine for t in self.blocks.lives.templates]
         core_price = places["price"][first] / places["cores"][first] / 3600
         ran = np.where(e["run_place"] >= 0, places["site"][e["run_place"]], len(self._sites))
-        keep = pa.array(kept)
         return [
-            e["number"], words(stream, self._streams), self._of["cls"].filter(keep), words(e["template"], engines),
-            self._of["channel"].filter(keep), arrived, np.where(ok, e["receipt_s"], np.nan),
+            e["number"], words(stream, self._streams), of["cls"].filter(keep), words(e["template"], engines),
+            of["channel"].filter(keep), arrived, np.where(ok, e["receipt_s"], np.nan),
             np.where(ok, e["receipt_s"] - arrived, np.nan), e["opened_s"] - arrived,
             np.where(traded, e["settled_s"] - arrived, np.nan), e["job_ended_s"] - e["job_began_s"], e["queue_s"],
             e["wire"], e["payload"], e["core_s"], e["raw"], e["result_bytes"], e["core_s"] * core_price + e["price"],
-            self._totals[kept], e["attempts"].astype(np.int64), ok & (e["receipt_s"] <= e["deadline_s"]),
+            totals[kept], e["attempts"].astype(np.int64), ok & (e["receipt_s"] <= e["deadline_s"]),
             words(e["state"], _STATES), words(e["reason"], tape.REASONS),
             words(places["site"][e["consumer"]], self._sites), words(places["site"][first], self._sites),
             words(ran, [*self._sites, ""]),
@@ -224,31 +256,18 @@ class Records:
             usage["tee_s"] = np.where(e["tee_s"] > 0, e["tee_s"], usage.get("tee_s", 0.0))
         return usage
 
-    def _bills(self) -> dict[str, list[Any]]:
-        """Return the tables of meters and bills, and keep the totals of all orders."""
-        self._of = self._of_orders(self._ends["number"])
-        self._totals = np.zeros(len(self._ends))
-        done = self._ends["state"] == 0
-        biller = Biller(self.plan)
-        if done.any():
-            self._totals[done] = biller.totals(self._of["price"][done], self._usage(self._ends[done]))
-        kept = done & (self._ends["detail"] != 0)
-        e = self._ends[kept]
+    def _bills(self, e: NDArray[Any], price: NDArray[np.float64]) -> dict[str, list[Any]]:
+        """Return the tables of meters and bills of completed orders."""
         usage = dict(sorted(self._usage(e).items()))
-        parties = Codes()
-        party_of = np.array([parties.of(n.party or n.id) for n in self.plan.nodes], np.int64)
-        payer = party_of[e["consumer"]]
-        quantities = np.stack(list(usage.values()), axis=1) if len(e) else np.empty((0, len(usage)))
+        parties = self._parties.words
+        payer = self._party_of[e["consumer"]]
+        quantities = np.stack(list(usage.values()), axis=1)
         at, kind = np.nonzero(quantities > 0)
-        lines = biller.lines(
-            payer,
-            parties.words,
-            self._of["price"][kept],
-            usage,
-            lambda i: self.blocks.orders.row(int(e["number"][i])),
+        lines = self._biller.lines(
+            payer, parties, price, usage, lambda i: self.blocks.orders.row(int(e["number"][i]))
         )
         return {
-            "meters": [e["number"][at], words(payer[at], parties.words), words(kind, list(usage)), quantities[at, kind]],
+            "meters": [e["number"][at], words(payer[at], parties), words(kind, list(usage)), quantities[at, kind]],
             "bills": [
                 e["number"][lines.at], words(lines.party, lines.parties), words(lines.role, lines.roles),
                 words(lines.item, lines.items), lines.micro / MICRO,
@@ -257,8 +276,7 @@ class Records:
 
     # ------------------------------------------------------------ details
 
-    def _phases(self) -> list[Any]:
-        r = self._take("r_phases")
+    def _phases(self, r: NDArray[Any]) -> list[Any]:
         names = [*self.assembly.words.words, ""]
         step = np.where(r["step"] >= 0, r["step"], len(names) - 1)
         return [
@@ -266,8 +284,7 @@ class Records:
             np.maximum(r["wait_s"], 0.0), words(np.zeros(len(r)), [""]), words(step, names),
         ]  # fmt: skip
 
-    def _states(self) -> list[Any]:
-        r = self._take("r_states")
+    def _states(self, r: NDArray[Any]) -> list[Any]:
         names = self.assembly.words.words
         step = r["step"].astype(np.int64)
         machines = [m for m, _s in tape.STATES]
@@ -277,9 +294,10 @@ class Records:
             words(r["state"], [s for _m, s in tape.STATES]), r["at_s"],
         ]  # fmt: skip
 
-    def _flows(self) -> list[Any]:
-        r = self._take("r_flows")
-        e = self._ends[(self._ends["detail"] != 0) & (self._ends["control_bytes"] > 0)]
+    def _flows(self, e: NDArray[Any]) -> list[Any]:
+        """Return the flows of the data plane and, one each order of ``e``, what went over control paths, by their end."""
+        r = self.rows("r_flows")
+        self.forget("r_flows")
         order = np.argsort(np.concatenate([r["end_s"], e["ended_s"]]), kind="stable")
 
         def both(data: Any, control: Any) -> NDArray[Any]:
@@ -308,28 +326,28 @@ class Records:
             link = state.places["link"][place]
             return np.where(link >= 0, state.links["technology"][link], none)
 
-        keys = np.stack([r["path"], access(r["source"]), access(r["target"])], axis=1)
-        distinct, which = np.unique(keys, axis=0, return_inverse=True)
+        n = none + 1
+        keys = (r["path"].astype(np.int64) * n + access(r["source"])) * n + access(r["target"])
+        distinct, which = np.unique(keys, return_inverse=True)
         names = [*a.link_technologies.words, ""]
         found = []
-        for path, up, down in distinct.tolist():
+        for key in distinct.tolist():
+            path, up, down = key // (n * n), key // n % n, key % n
             used = a.path_words[path].split("+") if path >= 0 and a.path_words[path] else []
             for name, first in ((names[up], True), (names[down], False)):
                 if name and name not in used:
                     used = [name, *used] if first else [*used, name]
             found.append("+".join(used))
-        return which.ravel(), found
+        return which, found
 
-    def _enclaves(self) -> list[Any]:
-        r = self._take("r_enclaves")
+    def _enclaves(self, r: NDArray[Any]) -> list[Any]:
         profiles = [n.tee.profile if n.tee else "" for n in self.plan.nodes]
         return [
             r["number"], words(r["place"], self._places), words(r["place"], profiles), r["bytes"], r["start_s"],
             r["end_s"], r["paged"], r["attest_s"],
         ]  # fmt: skip
 
-    def _channels(self) -> list[Any]:
-        r = self._take("r_channels")
+    def _channels(self, r: NDArray[Any]) -> list[Any]:
         a, b = words(r["a"], self._places), words(r["b"], self._places)
         swap = pa.array(self._rank[r["a"]] > self._rank[r["b"]])
         return [
@@ -337,8 +355,7 @@ class Records:
             r["opened_s"], r["closed_s"], r["uses"].astype(np.int64), r["setup_s"],
         ]  # fmt: skip
 
-    def _decisions(self) -> list[Any]:
-        r = self._take("r_decisions")
+    def _decisions(self, r: NDArray[Any]) -> list[Any]:
         kinds = ("placement", "admission", "technology")
         policies = [self.plan.policies[k].name if k in self.plan.policies else "" for k in kinds]
         n = len(self._places)
@@ -354,8 +371,7 @@ class Records:
             r["candidates"].astype(np.int64),
         ]  # fmt: skip
 
-    def _refusals(self) -> list[Any]:
-        r = self._take("r_refusals")
+    def _refusals(self, r: NDArray[Any]) -> list[Any]:
         stream = self.blocks.orders.stream_index[r["number"]]
         return [
             r["at_s"], r["number"], words(stream, self._streams), words(self._class_of_stream[stream], self._classes),
@@ -389,9 +405,8 @@ class Records:
         node = self.plan.nodes[about]
         return f"{engine} as {name} on {node.id} ({node.size})"
 
-    def _evidence(self) -> list[Any]:
+    def _evidence(self, r: NDArray[Any]) -> list[Any]:
         """Return the commitments; facts are written as the SimPy kernel writes them."""
-        r = self._take("r_proofs")
         of = self._of_orders(r["number"])
         assets = of["assets"].to_pylist()
         key = key_of(self.plan.run.seed, self.assembly.replication, "evidence", "salt")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -44,12 +44,14 @@ Progress = Callable[[float, int], None]
 _PROGRESS_STEPS = 200
 
 
-def simulate_compiled(plan: Plan, replication: int, progress: Progress | None = None) -> dict[str, pa.Table]:
-    """Run one replication of a plan that ``support.why_not`` has nothing against; see ``kernel.simulate``."""
+def simulate_compiled(
+    plan: Plan, replication: int, progress: Progress | None = None
+) -> Iterator[tuple[str, pa.Table]]:
+    """Run one replication of a plan that ``support.why_not`` has nothing against; see ``kernel.in_pieces``."""
     run = CompiledRun(plan, replication, progress)
     run.go()
     run.forget()
-    return run.records.tables()
+    return run.records.pieces()
 
 
 class CompiledRun:
@@ -189,6 +191,7 @@ class CompiledRun:
         """Give the memory of what was under way back: the results do not need it."""
         self.records.drain()
         state = self.assembly.state
+        self.records.forget("r_waits")
         for name in (*LIFE, *RECORDS, "xs", "ps", "orders"):
             state.put(name, np.zeros(0, TABLES[name]))
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from dssn_models.market.orders import detail_share
 from dssn_models.plan import Plan
@@ -28,9 +27,10 @@ from dssn_sim.runs.provenance import cost_entries, plan_digest, platform_facts, 
 from dssn_sim.runs.stopping import noted
 from dssn_sim.runs.worker import Task, TaskResult, is_finished
 from dssn_sim.runs.writing import (
-    ParquetTables,
+    ParquetTable,
     arrow_schema,
     publish_folder,
+    read_columns,
     write_json,
     write_text,
 )
@@ -50,7 +50,7 @@ __all__ = [
     "run_plan",
 ]
 
-DEFAULT_SIMULATE: Final = "dssn_sim.kernel:simulate"
+DEFAULT_SIMULATE: Final = "dssn_sim.kernel:in_pieces"
 
 #: Below this many orders in all replications, starting worker processes costs more than it saves.
 IN_PROCESS_ORDERS: Final = 30_000
@@ -205,6 +205,7 @@ def begin(
         skipped = [t for t in tasks if resume and is_finished(t)]
         run = _card(plan, root, digest, simulate, backend, facts, keep)
         run["kernel"] = _kernel(plan, simulate, policies)
+        run["facts"] = RunFacts.of(plan, run["kernel"]["detail_share"]).as_dict()
         write_text(path / "scenario.resolved.yaml", resolved_yaml)
         write_json(path / "run.json", run)
         if not resume:
@@ -253,7 +254,7 @@ def _card(
         "simulate": simulate,
         "plan_digest": digest,
         "tables": list(keep or TABLES),
-        "facts": RunFacts.of(plan).as_dict(),
+        "facts": {},
         "assumptions": [list(a) for a in plan.assumptions],
         "policies": {k: {"name": p.name, "options": dict(p.options)} for k, p in plan.policies.items()},
         "cost_entries": cost_entries(plan),
@@ -373,7 +374,9 @@ def finish(job: Job) -> RunFolder:
         _merge(job, done)
         try:
             summary = summarise(
-                [_read_some(t) for t in done], RunFacts.of(job.plan), [t.replication for t in done]
+                [_read_some(t) for t in done],
+                RunFacts.from_dict(job.run["facts"]),
+                [t.replication for t in done],
             )
         except Exception as error:
             job.failures.append(FailureInfo(-1, "summary", type(error).__name__, str(error)))
@@ -398,10 +401,10 @@ def _read_some(task: Task) -> dict[str, Any]:
     from dssn_sim.stats.catalogue import TABLES_READ
 
     found = {}
-    for name in TABLES_READ:
+    for name, columns in TABLES_READ.items():
         path = task.path / f"{name}.parquet"
         if path.is_file():
-            found[name] = pq.read_table(path, partitioning=None, use_threads=False)  # pyright: ignore[reportArgumentType]
+            found[name] = read_columns(path, columns)
     return found
 
 
@@ -412,9 +415,13 @@ def _merge(job: Job, done: Sequence[Task]) -> None:
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     for name in job.run["tables"]:
-        merged = ParquetTables(beside / f"{name}.parquet", arrow_schema(name, job.run["backend"]))
+        path = beside / f"{name}.parquet"
+        if len(done) == 1:  # what would be written is there already
+            shutil.copyfile(done[0].path / path.name, path)
+            continue
+        merged = ParquetTable(path, arrow_schema(name, job.run["backend"]))
         for task in done:
-            merged.add(task.path / f"{name}.parquet")
+            merged.add(task.path / path.name)
         merged.close()
     publish_folder(beside, final)
 

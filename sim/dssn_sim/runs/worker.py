@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,16 +20,18 @@ import pyarrow as pa
 
 from dssn_models.plan import Plan
 from dssn_models.policies.failed import PolicyFailed
+from dssn_models.results import TABLES
 from dssn_sim.runs.errors import FailureInfo
 from dssn_sim.runs.progress import Progress, ProgressEvent, Report
 from dssn_sim.runs.stopping import check
 from dssn_sim.runs.writing import (
+    ParquetTable,
+    arrow_schema,
     conform,
     file_digest,
     publish_folder,
     read_json,
     write_json,
-    write_parquet,
 )
 
 __all__ = ["DONE", "Simulate", "Task", "TaskResult", "Work", "is_finished", "prepare_worker", "run_task"]
@@ -40,8 +42,11 @@ DONE: Final = "done.json"
 #: Progress is told at most this often, s.
 _TELL_S: Final = 0.1
 
-#: ``simulate(plan, replication, progress)``, with ``policies=`` where policy objects replace named ones.
-Simulate = Callable[..., dict[str, pa.Table]]
+Pieces = Iterable[tuple[str, pa.Table]]
+
+#: ``simulate(plan, replication, progress)``, with ``policies=`` where policy objects replace named ones. It returns
+#: all tables, or pieces of them, (name, rows), as they are made.
+Simulate = Callable[..., Mapping[str, pa.Table] | Pieces]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +133,10 @@ def run_task(task: Task, work: Work | None = None, progress: Progress | None = N
         plan, policies = work
         report = _report(task, plan.run.horizon_s, progress)
         extra = {} if policies is None else {"policies": policies}
-        tables = find_simulate(task.simulate)(plan, task.replication, report, **extra)
+        found = find_simulate(task.simulate)(plan, task.replication, report, **extra)
         check()  # an interruption that was swallowed may have left gaps
-        tables = conform(tables, task.replication, backend=task.backend, keep=task.tables)
         origin = "write"
-        _write(task, tables)
+        _write(task, found.items() if isinstance(found, Mapping) else found)
     except PolicyFailed as error:
         first = error.first
         failure = FailureInfo(task.replication, "policy", type(first).__name__, str(first), first.where)
@@ -168,17 +172,24 @@ def _report(task: Task, horizon_s: float, progress: Progress | None) -> Report:
     return report
 
 
-def _write(task: Task, tables: dict[str, pa.Table]) -> None:
+def _write(task: Task, pieces: Pieces) -> None:
+    """Write the tables as they are made; those that the backend did not fill are there and empty."""
     final = task.path
     beside = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
-        files = {}
-        for name, table in tables.items():
-            path = beside / f"{name}.parquet"
-            write_parquet(path, table)
-            files[name] = {"rows": table.num_rows, "sha256": file_digest(path)}
+        files = {
+            name: ParquetTable(beside / f"{name}.parquet", arrow_schema(name, task.backend))
+            for name in TABLES
+            if task.tables is None or name in task.tables
+        }
+        for name, piece in pieces:
+            table = conform(name, piece, task.replication, backend=task.backend)
+            if name in files:
+                files[name].write(table)
+        for file in files.values():
+            file.close()
         write_json(
             beside / DONE,
             {
@@ -186,7 +197,10 @@ def _write(task: Task, tables: dict[str, pa.Table]) -> None:
                 "seed": task.seed,
                 "scenario_hash": task.scenario_hash,
                 "plan_digest": task.digest,
-                "tables": files,
+                "tables": {
+                    name: {"rows": file.rows, "sha256": file_digest(file.path)}
+                    for name, file in files.items()
+                },
             },
         )
         publish_folder(beside, final)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,24 +19,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dssn_models.results import TABLES
-from dssn_sim.recorder import arrow_schema
+from dssn_sim.recorder import ROW_GROUP, arrow_schema
 
 __all__ = [
     "ROW_GROUP",
-    "ParquetTables",
+    "ParquetTable",
     "arrow_schema",
     "conform",
     "file_digest",
     "publish_folder",
+    "read_columns",
     "read_json",
     "sync_folder",
     "write_json",
     "write_parquet",
     "write_text",
 ]
-
-#: Rows of one row group; also the most that a merge holds in memory at once.
-ROW_GROUP: Final = 131_072
 
 # Fixed, so that a change of the library's defaults does not change our bytes.
 _PARQUET: Final[dict[str, Any]] = {
@@ -50,80 +48,71 @@ _PARQUET: Final[dict[str, Any]] = {
 }
 
 
-def conform(
-    tables: Mapping[str, pa.Table],
-    replication: int,
-    *,
-    backend: str = "simulation",
-    keep: Collection[str] | None = None,
-) -> dict[str, pa.Table]:
-    """Return the tables in the order, columns and types of :mod:`dssn_models.results`.
-
-    Tables that the backend did not fill are there and empty. A table or column that the
-    schema does not know is an error of the backend.
+def conform(name: str, table: pa.Table, replication: int, *, backend: str = "simulation") -> pa.Table:
+    """Return a table, or a piece of one, in the columns and types of :mod:`dssn_models.results`.
 
     Parameters
     ----------
-    tables : Mapping
+    name : str
+        Of the table.
+    table : pyarrow.Table
         What a backend returned; ``replication`` may be missing and is then filled in.
-    keep : collection of str, optional
-        Only these tables.
 
     Raises
     ------
     ValueError
-        For unknown tables and for unknown or missing columns.
+        For unknown tables and for unknown or missing columns: an error of the backend.
     """
-    unknown = sorted(set(tables) - set(TABLES))
-    if unknown:
-        raise ValueError(f"result tables that the schema does not know: {', '.join(unknown)}")
-    result: dict[str, pa.Table] = {}
-    for name in TABLES:
-        if keep is not None and name not in keep:
-            continue
-        schema = arrow_schema(name, backend)
-        table = tables.get(name)
-        if table is None:
-            result[name] = schema.empty_table()
-            continue
-        missing = [c for c in schema.names[1:] if c not in table.column_names]
-        extra = [c for c in table.column_names if c not in schema.names]
-        if missing or extra:
-            raise ValueError(f"table {name}: missing columns {missing}, unknown columns {extra}")
-        columns = [pa.repeat(pa.scalar(replication, pa.int32()), table.num_rows)]
-        columns += [table.column(c).cast(schema.field(c).type) for c in schema.names[1:]]
-        result[name] = pa.Table.from_arrays(columns, schema=schema)
-    return result
+    if name not in TABLES:
+        raise ValueError(f"result table that the schema does not know: {name}")
+    schema = arrow_schema(name, backend)
+    missing = [c for c in schema.names[1:] if c not in table.column_names]
+    extra = [c for c in table.column_names if c not in schema.names]
+    if missing or extra:
+        raise ValueError(f"table {name}: missing columns {missing}, unknown columns {extra}")
+    columns = [pa.repeat(pa.scalar(replication, pa.int32()), table.num_rows)]
+    columns += [table.column(c).cast(schema.field(c).type) for c in schema.names[1:]]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
     """Write one table and flush it to disk."""
-    pq.write_table(table, path, row_group_size=ROW_GROUP, **_PARQUET)
-    _sync_file(path)
+    file = ParquetTable(path, table.schema)
+    file.write(table)
+    file.close()
 
 
-class ParquetTables:
-    """Writes one Parquet file piece by piece (replication after replication)."""
+class ParquetTable:
+    """Writes one Parquet file piece by piece."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self.path = path
+        self.path, self.rows = path, 0
         self._writer = pq.ParquetWriter(path, schema, **_PARQUET)
 
-    def add(self, source: Path) -> int:
-        """Append a file of the same schema row group by row group; return its rows."""
-        rows = 0
+    def write(self, piece: pa.Table) -> None:
+        """Append rows, as row groups of their own."""
+        if piece.num_rows:
+            self._writer.write_table(piece, row_group_size=ROW_GROUP)
+            self.rows += piece.num_rows
+
+    def add(self, source: Path) -> None:
+        """Append a file of the same schema row group by row group."""
         with pq.ParquetFile(source) as file:
             for group in range(file.num_row_groups):
-                table = file.read_row_group(group)
-                rows += table.num_rows
-                if table.num_rows:
-                    self._writer.write_table(table, row_group_size=ROW_GROUP)
-        return rows
+                self.write(file.read_row_group(group, use_threads=False))
 
     def close(self) -> None:
         """Finish and flush the file."""
         self._writer.close()
         _sync_file(self.path)
+
+
+def read_columns(path: Path, columns: Sequence[str] = ()) -> pa.Table:
+    """Return columns of a Parquet file (none named: all), strings as numbers and words; for statistics."""
+    schema = pq.read_schema(path)
+    words = [f.name for f in schema if f.type == pa.string() and (not columns or f.name in columns)]
+    with pq.ParquetFile(path, read_dictionary=words) as file:
+        return file.read(list(columns) or None, use_threads=False)
 
 
 def write_text(path: Path, text: str) -> None:

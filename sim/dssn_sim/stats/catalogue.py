@@ -182,7 +182,8 @@ def _flows(result: Measures, tables: Mapping[str, Rows]) -> None:
     wire = rows.number("wire_bytes")
     for name in dict.fromkeys(("control", "protocol", "result", "raw", "image", *classes)):
         mask = codes == classes.index(name) if name in classes else np.zeros(len(rows), dtype=np.bool_)
-        result.number("bytes", "sum", np.nansum(wire[mask]), n=int(mask.sum()), part=name)
+        total = np.nansum(wire[mask]) / result.facts.detail
+        result.number("bytes", "sum", total, n=int(mask.sum()), part=name)
 
 
 def _nodes(result: Measures, tables: Mapping[str, Rows]) -> None:
@@ -246,7 +247,8 @@ def _bills(result: Measures, tables: Mapping[str, Rows]) -> None:
     amount = rows.number("amount_cny")
     for role in rows.values("role"):
         mask = rows.equals("role", role)
-        result.number("bill_total", "sum", np.nansum(amount[mask]), n=int(mask.sum()), part=role)
+        total = np.nansum(amount[mask]) / result.facts.detail
+        result.number("bill_total", "sum", total, n=int(mask.sum()), part=role)
 
 
 _Step = Callable[[Measures, Mapping[str, Rows]], None]
@@ -265,5 +267,19 @@ _STEPS: Final[tuple[tuple[tuple[str, ...], _Step], ...]] = (
     (("bills",), _bills),
 )
 
-#: What :func:`measure` reads; a run folder loads no other table for its summary.
-TABLES_READ: Final = tuple(dict.fromkeys([t for reads, _ in _STEPS for t in reads] + ["slices"]))
+#: What :func:`measure` and the rest of the summary read: table -> columns (empty: all); nothing else is loaded.
+TABLES_READ: Final[dict[str, tuple[str, ...]]] = {
+    "orders": ("order", "cls", "arrived_s", "state", "reason", "deadline_s"),
+    "deliveries": (
+        "order", "cls", "engine", "channel", "arrived_s", "completed_s", "order_to_result_s", "order_to_open_s",
+        "trade_to_settle_s", "job_time_s", "queue_s", "raw_exposed", "cost_cny", "bill_cny", "slo_hit", "state",
+    ),
+    "phases": ("order", "phase", "start_s", "end_s", "wait_s"),
+    "nodes": (), "links": (), "services": (),
+    "flows": ("order", "data", "wire_bytes", "start_s"),
+    "channels": ("opened_s", "closed_s", "setup_s"),
+    "enclaves": ("order", "start_s", "attest_s"),
+    "evidence": ("order", "at_s", "final_s"),
+    "bills": ("order", "role", "amount_cny"),
+    "slices": ("order", "opened_s", "closed_s"),
+}  # fmt: skip

@@ -27,6 +27,8 @@ class RunFacts:
         To be judged.
     steady : bool
         Whether the load is meant to be the same all the time (no daily profile, burst, trace or fault).
+    detail : float
+        Share of the orders whose flows, phases and bills are in the tables.
     """
 
     horizon_s: float
@@ -35,10 +37,11 @@ class RunFacts:
     classes: tuple[str, ...]
     objectives: tuple[ObjectivePlan, ...] = ()
     steady: bool = True
+    detail: float = 1.0
 
     @classmethod
-    def of(cls, plan: Plan) -> RunFacts:
-        """Return the facts of a plan."""
+    def of(cls, plan: Plan, detail: float = 1.0) -> RunFacts:
+        """Return the facts of a plan of which details of a share of the orders are kept."""
         run = plan.run
         return cls(
             run.horizon_s,
@@ -47,6 +50,7 @@ class RunFacts:
             tuple(c.id for c in plan.classes),
             plan.objectives,
             not plan.faults and all(s.arrivals.kind in ("poisson", "renewal") for s in plan.streams),
+            detail,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -58,6 +62,7 @@ class RunFacts:
             "classes": list(self.classes),
             "objectives": [asdict(o) for o in self.objectives],
             "steady": self.steady,
+            "detail": self.detail,
         }
 
     @classmethod
@@ -70,4 +75,5 @@ class RunFacts:
             tuple(value["classes"]),
             tuple(ObjectivePlan(**o) for o in value["objectives"]),
             bool(value.get("steady", True)),
+            float(value.get("detail", 1.0)),
         )

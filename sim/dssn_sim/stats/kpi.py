@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from dssn_models.market.orders import detail_share
 from dssn_models.plan import ObjectivePlan, Plan
 from dssn_sim.stats.catalogue import measure
 from dssn_sim.stats.facts import RunFacts
@@ -148,7 +149,7 @@ def kpis(tables: Mapping[str, pa.Table], plan: Plan | RunFacts) -> list[Kpi]:
     plan : Plan or RunFacts
         Gives warm-up, horizon, confidence, classes and objectives.
     """
-    facts = plan if isinstance(plan, RunFacts) else RunFacts.of(plan)
+    facts = plan if isinstance(plan, RunFacts) else RunFacts.of(plan, detail_share(plan))
     return combine(measures(tables, facts), facts)
 
 

@@ -35,8 +35,10 @@ class Rows:
         """Return a string column as (codes, values), values sorted."""
         found = self._codes.get(name)
         if found is None:
-            column = self.table.column(name).combine_chunks().fill_null("")
-            coded = column.dictionary_encode()
+            column = self.table.column(name)
+            if column.null_count:
+                column = column.cast(pa.string()).fill_null("")
+            coded = column.dictionary_encode().unify_dictionaries().combine_chunks()
             if isinstance(coded, pa.ChunkedArray):
                 coded = coded.combine_chunks()
             values: list[str] = coded.dictionary.to_pylist()

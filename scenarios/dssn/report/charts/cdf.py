@@ -44,10 +44,9 @@ def draw(
     key = f"cdf-{column.removesuffix('_s').replace('_', '-')}"
     name = column.removesuffix("_s")
     title = f"Distribution of {name.replace('_', ' ')}"
-    frame = data.after_warmup(table)
-    if table == "deliveries":
-        frame = frame[frame["state"] == "completed"]
-    frame = frame[np.isfinite(frame[column].astype(float))] if len(frame) else frame
+    frame = data.completed if table == "deliveries" else data.after_warmup(table)
+    known = np.isfinite(frame[column].astype(float))
+    frame = frame.loc[known, list(dict.fromkeys(("replication", column, by)))]
     if frame.empty:
         return NoChart(key, title, f"No completed delivery after the warm-up has a value of {name}.")
     spread = float(frame[column].max()) > 1.001 * float(frame[column].min())

@@ -27,8 +27,7 @@ def cost_table(data: RunData) -> pd.DataFrame:
     DataFrame
         Columns ``engine cls deliveries cost_cny half_width_cny bill_cny``, dearest first.
     """
-    frame = data.after_warmup("deliveries")
-    frame = frame[frame["state"] == "completed"]
+    frame = data.completed
     columns = ["engine", "cls", "deliveries", "cost_cny", "half_width_cny", "bill_cny"]
     if frame.empty:
         return pd.DataFrame(columns=columns)

@@ -29,14 +29,19 @@ def phase_means(data: RunData) -> pd.DataFrame:
         Columns ``cls phase mean_s wait_s half_width_s share``; ``half_width_s`` is NaN with one replication.
         Only completed deliveries that arrived after the warm-up count.
     """
-    deliveries = data.after_warmup("deliveries")
-    deliveries = deliveries[deliveries["state"] == "completed"]
+    return data.once(_phase_means)
+
+
+def _phase_means(data: RunData) -> pd.DataFrame:
+    deliveries = data.completed
     phases = data.table("phases")
     columns = ["cls", "phase", "mean_s", "wait_s", "half_width_s", "share"]
     if deliveries.empty or phases.empty:
         return pd.DataFrame(columns=columns)
-    keys = deliveries[["replication", "order"]]
-    used = phases.merge(keys, on=["replication", "order"])
+    keys = ["replication", "order"]
+    if data.detail < 1:  # of the other orders no phases are kept
+        deliveries = deliveries.merge(phases[keys].drop_duplicates(), on=keys)
+    used = phases.merge(deliveries[keys], on=keys)
     used = used.assign(length=used["end_s"] - used["start_s"])
     total = used.groupby(["replication", "cls", "phase"], observed=True)[["length", "wait_s"]].sum()
     count = deliveries.groupby(["replication", "cls"], observed=True).size()

@@ -115,7 +115,7 @@ def _under_way(
     waits = phases[phases["wait_s"] > 0]
     if len(waits):
         start = waits["start_s"].to_numpy(float)
-        queued = under_way(start, start + waits["wait_s"].to_numpy(float), at) / n
+        queued = under_way(start, start + waits["wait_s"].to_numpy(float), at) / (n * data.detail)
         axes.plot(at / factor, queued, color=INK, lw=1.2, label="of them waiting")
         _legend(axes, 1)
     axes.set_title("Deliveries under way")

@@ -35,37 +35,31 @@ def busiest(data: RunData, table: str) -> pd.DataFrame:
         Columns ``id label mean half_width extra peak``; ``extra`` is the reserved share of nodes, ``peak`` the
         largest mean over 15 min (nodes: cores executing or held, whichever is more).
     """
+    return data.once(_busiest, table)
+
+
+def _busiest(data: RunData, table: str) -> pd.DataFrame:
     frame = data.table(table)
     if frame.empty:
         return pd.DataFrame(columns=["id", "label", "mean", "half_width", "extra", "peak"])
     value, extra = _VALUE[table], _EXTRA[table]
-    if table == "links":
-        frame = frame.assign(id=frame["link"] + " " + frame["direction"])
-    else:
-        frame = frame.assign(id=frame[table.removesuffix("s")])
+    links = table == "links"
+    ident = frame["link"] + " " + frame["direction"] if links else frame[table.removesuffix("s")]
     peaks = [c for c in _PEAK[table] if c in frame]
-    rows = []
-    for ident, part in frame.groupby("id", observed=True):
-        half = interval_half_width(part[value].tolist(), data.confidence)
-        rows.append(
-            {
-                "id": ident,
-                "label": _label(table, part.iloc[0]),
-                "mean": float(part[value].mean()),
-                "half_width": float("nan") if half is None else half,
-                "extra": float(part[extra].mean()) if extra else float("nan"),
-                "peak": float(part[peaks].max(axis=1).mean()) if peaks else float("nan"),
-            }
-        )
-    return pd.DataFrame(rows).sort_values(["mean", "id"], ascending=[False, True]).reset_index(drop=True)
-
-
-def _label(table: str, row: pd.Series) -> str:
-    if table == "links":
-        return f"{row['link']} {row['direction']}"
-    if table == "nodes":
-        return f"{row['node']} ({row['size']})"
-    return str(row["service"])
+    groups = pd.DataFrame(
+        {
+            "id": ident,
+            "label": ident + " (" + frame["size"] + ")" if table == "nodes" else ident,
+            "mean": frame[value],
+            "extra": frame[extra] if extra else float("nan"),
+            "peak": frame[peaks].max(axis=1) if peaks else float("nan"),
+        }
+    ).groupby("id", observed=True)
+    rows = groups[["mean", "extra", "peak"]].mean()
+    rows.insert(0, "label", groups["label"].first())
+    halves = [interval_half_width(part.tolist(), data.confidence) for _, part in groups["mean"]]
+    rows.insert(2, "half_width", [float("nan") if half is None else half for half in halves])
+    return rows.reset_index().sort_values(["mean", "id"], ascending=[False, True], ignore_index=True)
 
 
 def draw(data: RunData) -> Chart | NoChart:

@@ -36,5 +36,5 @@ def relevance(data: RunData, finding: Finding) -> int:
 
 def findings(data: RunData) -> list[Finding]:
     """Return all findings of a run, those that the question asks for first."""
-    found = [f for make in _ALL for f in make(data)]
+    found = [f for make in _ALL for f in data.once(make)]
     return sorted(found, key=lambda f: -relevance(data, f))

@@ -100,16 +100,20 @@ def group_of(data: RunData) -> Callable[[pd.DataFrame], pd.Series]:
     Streams that a scenario multiplies (``regional-query.Beijing``) count as one.
     """
     orders = data.table("orders")
-    streams = orders["stream"].str.split(".").str[0].nunique() if len(orders) else 0
+    streams = len({s.split(".")[0] for s in orders["stream"].unique()})
     if mentions(question(data), ("class",)) or streams > 7:
         return lambda frame: frame["cls"]
-    return lambda frame: frame["stream"].str.split(".").str[0]
+    return lambda frame: base_of(frame["stream"])
+
+
+def base_of(streams: pd.Series) -> pd.Series:
+    """Return the scenario's stream of each stream: ``regional-query`` of ``regional-query.Beijing``."""
+    return streams.map({s: s.split(".")[0] for s in streams.unique()})
 
 
 def completed(data: RunData) -> pd.DataFrame:
     """Return the completed deliveries of orders that arrived after the warm-up."""
-    frame = data.after_warmup("deliveries")
-    return frame[frame["state"] == "completed"]
+    return data.completed
 
 
 def per_replication(data: RunData, values: pd.Series, frame: pd.DataFrame) -> list[NDArray[np.float64]]:

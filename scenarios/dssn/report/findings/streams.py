@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from dssn.report.findings.base import (
     Finding,
     Grid,
+    base_of,
     completed,
     mean_text,
     mentions,
@@ -33,9 +34,9 @@ def finding(data: RunData) -> list[Finding]:
     done = completed(data)
     if done.empty:
         return []
-    done = done.assign(base=done["stream"].str.split(".").str[0])
+    done = done.assign(base=base_of(done["stream"]))
     orders = data.after_warmup("orders")
-    orders = orders.assign(base=orders["stream"].str.split(".").str[0])
+    orders = orders.assign(base=base_of(orders["stream"]))
     bases = list(dict.fromkeys(s.id.split(".")[0] for s in data.plan.streams)) if data.plan else []
     bases = [b for b in bases if (done["base"] == b).any()] or sorted(done["base"].unique())
     if len(bases) < 2:
