@@ -18,7 +18,7 @@ from dssn_models.market.orders import Order
 from dssn_models.market.states import MACHINES, check_transition
 from dssn_models.plan import JobStepPlan
 from dssn_models.policies.api import JobFacts, RefuseOrder, View
-from dssn_models.trust.compliance import ReviewFacts, human_verdict, review
+from dssn_models.trust.compliance import ReviewFacts, common_forms, human_verdict, review
 from dssn_sim.errors import Failure, Refusal, StopError
 from dssn_sim.fork import fork_processes
 from dssn_sim.job import Job
@@ -252,6 +252,7 @@ class Delivery:
             sectors=tuple(a.sector for a in assets),
             baseline=order.stream.baseline,
             regions=self.world.regions(order.consumer, order.providers),
+            forms=common_forms(a.forms for a in assets),
         )
         yield from self.call("review", "review")
         verdict = review(facts, self.world.rules, self.world.review_luck(self.index, 0))

@@ -9,7 +9,7 @@ from smallplan import Dist, JobStepPlan, NetOrderPlan, constant_stream, network,
 from dssn.compile import compile_plan
 from dssn.loading import load_scenario
 from dssn_models.market.orders import expected_orders
-from dssn_models.plan import ArrivalPlan, PolicyPlan
+from dssn_models.plan import ArrivalPlan, AssetPlan, PolicyPlan, SelectorPlan
 from dssn_sim.choice import KernelError, choose
 from dssn_sim.compiled.run import simulate_compiled
 from dssn_sim.kernel import run_world, simulate
@@ -122,6 +122,39 @@ def test_features(case):
     assert len(tables["deliveries"]) > 20
 
 
+@pytest.mark.req("FLW-02", "FLW-03")
+def test_forms_of_assets_decide_alike():
+    assets = (
+        AssetPlan("a1", "dsn1", level=1, rows=1e5, forms=("privacy", "tee")), AssetPlan("a2", "dsn2", level=1, rows=1e5),
+        AssetPlan("a3", "dsn3", level=1, rows=1e5, forms=("api",)),
+    )  # fmt: skip
+    mixed = SelectorPlan(("a1", "a2", "a3"))
+    of = plan(
+        [
+            stream("transfer.bulk", "package", "raw", times=range(1, 13), params={"size": 1e6}, assets=mixed),
+            stream("psi.rr22", ident="two", times=range(20, 32), parties=2, assets=mixed, params={"rows": 1e4}),
+            stream(
+                "psi.rr22", ident="dual", times=range(40, 60), assets=mixed, params={"rows": 1e4}, threshold=2,
+                sensitivity=Dist("uniform", 1.0, 3.0), alternate=(JobStepPlan("ask", "api.query"),),
+            ),
+            replace(stream("transfer.bulk", "package", "old", times=(70.0,), params={"size": 1e6}), baseline=True),
+        ],
+        assets=assets,
+    )  # fmt: skip
+    tables = both(of)
+    allowed = {a.id: set(a.forms) or {"package", "api", "privacy"} for a in assets}
+    seen = set()
+    for row in tables["orders"].to_pylist():
+        fits = row["stream"] == "old" or all(row["channel"] in allowed[a] for a in row["assets"].split(","))
+        assert row["reason"] == ("" if fits else "compliance.form")
+        seen.add((row["stream"], row["channel"], fits))
+    dual = {("dual", channel, fits) for channel in ("api", "privacy") for fits in (True, False)}
+    assert {*dual, ("raw", "package", False), ("raw", "package", True), ("old", "package", True)} <= seen
+    assert {row["detail"] for row in tables["refusals"].to_pylist()} == {
+        f"asset: forms ({form})" for form in ("package", "privacy", "api")
+    }
+
+
 def test_same_plan_same_bytes():
     of = plan([constant_stream(50)])
     first, second = (joined(simulate_compiled(of, 0)) for _ in range(2))
@@ -135,7 +168,6 @@ def test_choice_of_the_kernel():
     small, large = plan([constant_stream(50)]), plan([constant_stream(50_000)])
     assert choose(small) == ("simpy", "50 orders expected, fewer than 5000")
     assert choose(large).kernel == "compiled"
-    assert choose(large, {"placement": object()}) == ("simpy", "a policy given as an object (placement)")
     tcp = replace(large, network=replace(large.network, transport="tcp"))
     assert choose(tcp) == ("simpy", "transport tcp")
     assert choose(replace(large, run=replace(large.run, kernel="simpy"))).kernel == "simpy"

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from dssn_models.market.reasons import REFUSED
 from dssn_models.trust import certificates as ca
 from dssn_models.trust.certificates import CertificateState as State
-from dssn_models.trust.compliance import FORMS, ReviewFacts, RulePack, form_of, human_verdict, review
+from dssn_models.trust.compliance import (
+    FORMS,
+    ReviewFacts,
+    RulePack,
+    common_forms,
+    form_of,
+    human_verdict,
+    review,
+)
 from dssn_models.trust.contracts import Agreement, Clause, ContractError, Use, enforce
 from dssn_models.trust.identifiers import Identifier, IdentifierError, IdentifierSpace, check_character, parse
 
@@ -322,3 +330,26 @@ def test_docstring_examples(module):
     result = doctest.testmod(importlib.import_module(f"dssn_models.trust.{module}"))
     assert result.attempted > 0
     assert result.failed == 0
+
+
+@pytest.mark.req("FLW-02", "FLW-03")
+def test_an_asset_that_names_forms_is_delivered_in_no_other():
+    forms = common_forms([(), ("privacy", "tee"), ("package", "privacy")])
+    assert forms == {"privacy"}
+    assert common_forms([(), ()]) == set(FORMS)
+    told = {
+        (channel, guard): review(ReviewFacts(1, channel, guard, forms=forms), {}).reason
+        for channel, guard in (
+            ("privacy", "privacy"),
+            ("package", "plain"),
+            ("privacy", "plain"),
+            ("api", "plain"),
+        )
+    }
+    assert told.pop(("privacy", "privacy")) == ""
+    assert set(told.values()) == {"compliance.form"}
+    assert review(ReviewFacts(1, "api", forms=forms), {}).clause == "asset: forms (api)"
+    assert (
+        review(ReviewFacts(3, "api", forms=forms), {}).reason == "compliance.level"
+    )  # the pack is read first
+    assert review(ReviewFacts(1, "package", baseline=True, forms=forms), {}).outcome == "pass"

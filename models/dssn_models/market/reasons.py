@@ -19,6 +19,7 @@ REFUSED: Final[dict[str, str]] = {
     "capacity.queue": "a service's queue was full",
     "catalogue.unknown": "the product is not in the catalogue or not offered in this form",
     "compliance.level": "the sensitivity level forbids the asked form of delivery",
+    "compliance.form": "an asset of the order may not be delivered in the asked form",
     "compliance.cross_border": "cross-border delivery without approval",
     "compliance.purpose": "the purpose is not allowed for this asset",
     "compliance.region": "the rule pack does not let the data go to or through this region",

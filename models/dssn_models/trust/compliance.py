@@ -18,6 +18,7 @@ __all__ = [
     "ReviewFacts",
     "RulePack",
     "Verdict",
+    "common_forms",
     "form_of",
     "human_verdict",
     "review",
@@ -73,6 +74,8 @@ class ReviewFacts:
         Delivery of the old way, which no reviewer sees (FLW-09).
     regions : tuple of str
         Regions the data or result goes to or through.
+    forms : frozenset of str
+        Forms in which every asset of the order may be delivered (:func:`common_forms`).
     """
 
     level: int
@@ -85,6 +88,7 @@ class ReviewFacts:
     sectors: tuple[str, ...] = ()
     baseline: bool = False
     regions: tuple[str, ...] = ()
+    forms: frozenset[str] = frozenset(FORMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,17 @@ class RulePack:
         )  # fmt: skip
 
 
+def common_forms(named: Iterable[Iterable[str]]) -> frozenset[str]:
+    """Return the forms in which all assets of an order may be delivered; an asset that names none allows all.
+
+    Examples
+    --------
+    >>> sorted(common_forms([(), ("api", "privacy"), ("privacy", "tee")]))
+    ['privacy']
+    """
+    return frozenset(FORMS).intersection(*(set(forms) for forms in named if forms))
+
+
 def form_of(channel: str, confidentiality: str) -> str:
     """Return the form that a delivery really has: the channel, unless the engine protects less.
 
@@ -177,6 +192,8 @@ def _refusal(facts: ReviewFacts, pack: RulePack, rule: LevelRule) -> Verdict | N
     form = form_of(facts.channel, facts.confidentiality)
     if form not in rule.forms:
         return Verdict("refuse", "compliance.level", f"{name}: levels.{facts.level}.forms ({form})")
+    if form not in facts.forms:
+        return Verdict("refuse", "compliance.form", f"asset: forms ({form})")
     if pack.purposes and facts.purpose not in pack.purposes:
         return Verdict("refuse", "compliance.purpose", f"{name}: purposes ({facts.purpose})")
     if facts.cross_border:

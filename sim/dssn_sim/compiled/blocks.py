@@ -14,7 +14,15 @@ from dssn_models.market.metering import KINDS
 from dssn_models.market.orders import ALTERNATE_CHANNEL, Orders, StreamOrders
 from dssn_models.plan import JobStepPlan, StreamPlan
 from dssn_models.rng import key_of
-from dssn_models.trust.compliance import ReviewFacts, RulePack, Verdict, human_verdict, review
+from dssn_models.trust.compliance import (
+    FORMS,
+    ReviewFacts,
+    RulePack,
+    Verdict,
+    common_forms,
+    human_verdict,
+    review,
+)
 from dssn_sim.compiled import tape
 from dssn_sim.compiled.assemble import Assembly
 from dssn_sim.compiled.draws import uniforms
@@ -33,6 +41,7 @@ def facts_of(
     stream: StreamPlan,
     level: int,
     regions: tuple[str, ...],
+    forms: frozenset[str],
     *,
     alternate: bool,
     export: bool,
@@ -43,7 +52,7 @@ def facts_of(
         level=level, channel=ALTERNATE_CHANNEL if alternate else stream.channel, confidentiality=confidentiality,
         purpose=stream.purpose, cross_border=stream.cross_border, export_allowed=export,
         engines=tuple(s.engine for s in (stream.alternate if alternate else stream.steps)),
-        baseline=stream.baseline, regions=regions,
+        baseline=stream.baseline, regions=regions, forms=forms,
     )  # fmt: skip
 
 
@@ -75,6 +84,7 @@ class Blocks:
         self.asset_price = np.array([a.price_cny for a in assets])
         self._asset_level = np.array([a.level for a in assets], np.int64)
         self._asset_export = np.array([a.export for a in assets], bool)
+        self._asset_forms = np.array([_bits(common_forms([a.forms])) for a in assets], np.int64)
         self._asset_rows = np.array([a.rows for a in assets], float)
         self._asset_row_bytes = np.array([a.row_bytes for a in assets], float)
         by_size = sorted(
@@ -245,10 +255,11 @@ class Blocks:
         if batch.stream.threshold is None:
             level = np.maximum(level, self._asset_level[assets].max(axis=1, initial=0))
         export = self._asset_export[assets].all(axis=1)
+        forms = np.bitwise_and.reduce(self._asset_forms[assets], axis=1)
         regions = np.zeros(len(here), np.int64)
         if self.rules.regions_allow or self.rules.regions_deny:
             regions = self._region_bit[sites[0]] | np.bitwise_or.reduce(self._region_bit[sites[1]], axis=1)
-        cases = np.stack([level, export, batch.alternate[here], regions], axis=1)
+        cases = np.stack([level, export, batch.alternate[here], regions, forms], axis=1)
         distinct, case = np.unique(cases, axis=0, return_inverse=True)
         luck = self._luck(rows["number"][mine], 0)
         human = np.array([self.verdict(s, tuple(c), 0.0) for c in distinct.tolist()], object)
@@ -265,14 +276,15 @@ class Blocks:
         first = int(numbers[0])
         return np.asarray(uniforms(self._keys[0], first, int(numbers[-1]) - first + 1, n)[numbers - first])
 
-    def verdict(self, s: int, case: tuple[int, int, int, int], luck: float) -> Verdict:
-        """Return the verdict on the orders of a stream with this level, export, alternate and set of regions."""
-        level, export, alternate, bits = case
+    def verdict(self, s: int, case: tuple[int, int, int, int, int], luck: float) -> Verdict:
+        """Return the verdict on the orders of a stream with this level, export, alternate, regions and forms."""
+        level, export, alternate, bits, allowed = case
         stream = self.assembly.plan.streams[s]
         steps = stream.alternate if alternate else stream.steps
         regions = tuple(r for i, r in enumerate(self.regions) if bits >> i & 1)
+        forms = frozenset(f for i, f in enumerate(FORMS) if allowed >> i & 1)
         facts = facts_of(
-            stream, level, regions, alternate=bool(alternate), export=bool(export),
+            stream, level, regions, forms, alternate=bool(alternate), export=bool(export),
             confidentiality=self.assembly.engine(steps[0]).confidentiality,
         )  # fmt: skip
         return review(facts, self.rules, luck)
@@ -291,8 +303,13 @@ class Blocks:
         sites, index = plan.network.sites, plan.network.site_index
         found = {sites[index[plan.node_by_id[x].site]].region for x in (order.consumer, *order.providers)}
         bits = sum(1 << i for i, r in enumerate(self.regions) if r in found)
-        case = (level, int(all(a.export for a in assets)), int(order.alternate), bits)
+        forms = _bits(common_forms(a.forms for a in assets))
+        case = (level, int(all(a.export for a in assets)), int(order.alternate), bits, forms)
         return self.verdict(s, case, 1.0).clause
+
+
+def _bits(forms: frozenset[str]) -> int:
+    return sum(1 << i for i, form in enumerate(FORMS) if form in forms)
 
 
 def _code(verdict: Verdict) -> int:
