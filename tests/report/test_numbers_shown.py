@@ -36,6 +36,10 @@ def kpi(name="order_to_result", stat="p95", cls="", part="", low=1.0, high=2.0, 
         (0.9981, "share", "99.8 %"),
         (0.99999, "share", "99.999 %"),
         (1.0, "share", "100 %"),
+        (1 - 1e-12, "share", "100 %"),
+        (-1.2e-15, "share", "0 %"),
+        (2e-8, "share", "0.000002 %"),
+        (2.87e-8, "s", "0 s"),
         (0.0, "share", "0 %"),
         (1234.0, "", "1 234"),
         (87.25, "1/h", "87.2 /h"),
@@ -61,7 +65,30 @@ def test_interval_or_the_reason_why_none():
 
 
 def test_interval_narrower_than_its_digits_shows_more_digits():
-    assert show_interval(kpi(low=1.50001, high=1.5004)) == "1.5000 – 1.5004 s"
+    assert show_interval(kpi(low=1.4991, high=1.5008)) == "1.499 – 1.501 s"
+
+
+@pytest.mark.parametrize(
+    ("found", "unit", "text"),
+    [
+        ((1.0, 1 - 1e-13, 1.0), "share", ("100 %", "100 – 100 %")),
+        ((-1e-15, -1.2e-15, 0.0), "share", ("0 %", "0 – 0 %")),
+        ((2.87e-8, 0.0, 3e-8), "s", ("0 s", "0 – 0 s")),
+        ((1.5, 1.49999, 1.50001), "s", ("1.500 s", "1.500 – 1.500 s")),
+        ((0.479, 0.478999, 0.479001), "share", ("47.90 %", "47.90 – 47.90 %")),
+        ((3e-6, 1e-6, 5e-6), "share", ("0.0003 %", "0.0001 – 0.0005 %")),
+        ((0.000727, -0.022895, 0.02436), "s", ("0.7 ms", "-22.9 – 24.4 ms")),
+        ((0.0, 0.0, 8.0), "s", ("0 s", "0 – 8 s")),
+        ((-0.0001, -0.4, 0.4), "", ("0.000", "-0.400 – 0.400")),
+    ],
+)
+def test_digits_that_mean_nothing_are_not_shown(found, unit, text):
+    assert show_estimate(*found, unit) == text
+
+
+def test_a_difference_far_below_what_was_compared_is_none():
+    assert show_estimate(3e-8, -2e-8, 8e-8, "", like=1000.0) == ("0", "0 – 0")
+    assert show_estimate(3e-8, -2e-8, 8e-8, "", like=1.0) != ("0", "0 – 0")
 
 
 @given(
@@ -83,7 +110,7 @@ def test_value_and_interval_share_unit_and_decimals(value, below, above, unit):
 
 def test_a_value_has_the_decimals_of_its_interval():
     assert show_estimate(61.2, 48.2, 82.8, "s") == ("1.02 min", "0.80 – 1.38 min")
-    assert show_estimate(0.99998, 0.9999, 1.0, "share") == ("99.998 %", "99.990 – 100.000 %")
+    assert show_estimate(0.99998, 0.9999, 1.0, "share") == ("99.99 %", "99.99 – 100 %")
     assert show_estimate(12345.0, 12000.4, 12689.6, "") == ("12 345", "12 000 – 12 690")
 
 

@@ -153,11 +153,13 @@ class Comparison:
         found: list[tuple[str, ...]] = []
         chosen = list(self._paired.rows) if every else headline(self._paired.rows)
         for r in chosen:
-            sign = "+" if r.difference > 0 else ""
+            like = max(abs(r.a), abs(r.b))
+            sign = "+" if r.difference > 1e-9 * like else ""
             relative = f" ({sign}{show(r.relative, 'share', 2)})" if r.relative == r.relative else ""
-            difference, interval = show(r.difference, r.unit), f"none: {r.why_no_interval}"
+            difference = show(r.difference if abs(r.difference) > 1e-9 * like else 0.0, r.unit)
+            interval = f"none: {r.why_no_interval}"
             if r.low is not None and r.high is not None:
-                difference, interval = show_estimate(r.difference, r.low, r.high, r.unit)
+                difference, interval = show_estimate(r.difference, r.low, r.high, r.unit, like)
             found.append(
                 (
                     title(r.name), subject(r), statistic(r.stat), show(r.a, r.unit), show(r.b, r.unit),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from dssn.report.numbers import show
+from dssn_models.units import format_quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,8 @@ def _value(value: Any, unit: str) -> str:
     if not isinstance(value, int | float):
         return str(value)
     first, _, rest = unit.partition(" per ")
-    text = show(float(value), first)
+    # Constants are shown as they are: time per row is far below any time found in a run.
+    text = format_quantity(float(value), "duration") if first == "s" else show(float(value), first)
     return f"{text} per {rest}" if rest else text
 
 

@@ -117,17 +117,20 @@ def subject(kpi: KpiLike) -> str:
 
 
 def show(value: float | None, unit: str, digits: int = 3) -> str:
-    """Return a value with its unit.
+    """Return a value that was found, with its unit; what is too small to mean anything is 0.
 
     Examples
     --------
     >>> show(754.2, "s"), show(0.9981, "share"), show(1234.0, ""), show(87.25, "1/h")
     ('12.6 min', '99.8 %', '1 234', '87.2 /h')
+    >>> show(2.87e-8, "s"), show(-1.2e-15, "share"), show(1 - 1e-12, "share")
+    ('0 s', '0 %', '100 %')
     """
     if value is None or not math.isfinite(value):
         return "–"
+    value = _settled(value, unit)
     if unit == "share":
-        return "0 %" if value == 0 else f"{_percent(100 * value, digits)} %"
+        return f"{_percent(100 * value, digits)} %"
     if unit in _KIND:
         return format_quantity(value, _KIND[unit], digits)
     if unit == "1/h":
@@ -135,11 +138,27 @@ def show(value: float | None, unit: str, digits: int = 3) -> str:
     return f"{_number(value, digits)} {unit}".strip()
 
 
+#: Below this a share is 0 (or 1, if it lacks no more), and a difference nothing against what it is one of.
+_NOTHING: Final = 1e-9
+#: A duration (s) below this is 0: no model here is finer.
+_SHORTEST_S: Final = 1e-6
+
+
+def _settled(value: float, unit: str, like: float = 0.0) -> float:
+    """Return the value without what rounding left of a 0 or a whole; ``like`` is what a difference is one of."""
+    least = _SHORTEST_S if unit == "s" else _NOTHING if unit == "share" else 0.0
+    if abs(value) < max(least, _NOTHING * abs(like)):
+        return 0.0
+    return 1.0 if unit == "share" and abs(value - 1) < _NOTHING else value
+
+
 def _percent(value: float, digits: int) -> str:
     """Keep 99.98 % apart from 100 %."""
     text = f"{value:.{digits}g}"
     if float(text) == 100 and value < 100:
         text = f"{math.floor(value * 1000) / 1000:.3f}"
+    if "e-" in text:
+        return f"{float(text):f}".rstrip("0").rstrip(".")
     return f"{float(text):.0f}" if "e+" in text else text
 
 
@@ -171,34 +190,59 @@ def show_interval(kpi: Kpi) -> str:
     return show_kpi(kpi)[1]
 
 
-#: Decimals at most, however narrow an interval is.
-_MOST_DECIMALS: Final = 6
+#: Decimals of a percentage at most, unless it is so small that none of its digits would be seen.
+_PERCENT_DECIMALS: Final = 2
+#: An interval that many times as wide as the value gives the unit.
+_MUCH_WIDER: Final = 10
 
 
-def show_estimate(value: float, low: float, high: float, unit: str) -> tuple[str, str]:
-    """Return a value and its interval in the unit of the value, all with the same number of decimals.
+def show_estimate(value: float, low: float, high: float, unit: str, like: float = 0.0) -> tuple[str, str]:
+    """Return a value and its interval in one unit and with the same number of decimals.
 
-    As many decimals as give the value three digits, and more if the bounds would look alike.
+    As many decimals as give the value three digits, and more if the bounds would look alike: at most four digits
+    of the value, or two decimals of a percentage. The unit is that of the value, or of the interval where that is
+    much wider. A share of nothing or all is a bare 0 or 100.
+
+    Parameters
+    ----------
+    value, low, high : float
+        In SI units.
+    unit : str
+        Of the KPI catalogue.
+    like : float
+        If the value is a difference: the size of what was compared.
 
     Examples
     --------
     >>> show_estimate(139.2, 115.8, 162.0, "s"), show_estimate(0.99, 0.9712, 1.0, "share")
-    (('2.32 min', '1.93 – 2.70 min'), ('99.0 %', '97.1 – 100.0 %'))
+    (('2.32 min', '1.93 – 2.70 min'), ('99.0 %', '97.1 – 100 %'))
     >>> show_estimate(0.0, 0.0, 0.00682, "share"), show_estimate(180.3, 157.0, 202.9, "")
-    (('0.0 %', '0.0 – 0.7 %'), ('180', '157 – 203'))
-    >>> show_estimate(0.0, 0.0, 0.0, "share")
-    ('0 %', '0 – 0 %')
+    (('0 %', '0 – 0.7 %'), ('180', '157 – 203'))
+    >>> show_estimate(0.00073, -0.022895, 0.02436, "s", like=754.0)
+    ('0.7 ms', '-22.9 – 24.4 ms')
     """
     if not all(math.isfinite(v) for v in (value, low, high)):
         return show(value, unit), span(show(low, unit), show(high, unit))
-    factor, name = _scale(value if value != 0 else max(abs(low), abs(high)), unit)
+    value, low, high = (_settled(v, unit, like) for v in (value, low, high))
+    wide = high - low > _MUCH_WIDER * abs(value)
+    factor, name = _scale(max(abs(low), abs(high)) if wide else value, unit)
     scaled = [v / factor for v in (value, low, high)]
-    decimals = _decimals(*scaled)
-    while unit == "share" and value < 1 and round(scaled[0], decimals) == 100 and decimals < _MOST_DECIMALS:
+    share = unit == "share"
+    decimals = _decimals(*scaled, share=share)
+    while share and value < 1 and round(scaled[0], decimals) == 100 and decimals < _PERCENT_DECIMALS:
         decimals += 1  # 99.98 % is not 100 %
-    texts = [f"{v:,.{decimals}f}".replace(",", " ") for v in scaled]
+    texts = [_fixed(v, decimals, share=share) for v in scaled]
     space = " " if name else ""
     return f"{texts[0]}{space}{name}", f"{texts[1]} – {texts[2]}{space}{name}"
+
+
+def _fixed(value: float, decimals: int, *, share: bool) -> str:
+    if share and value in (0.0, 100.0):
+        return f"{value:.0f}"
+    rounded = round(value, decimals)
+    if share and rounded == 100 > value:
+        rounded -= 10.0**-decimals
+    return f"{rounded + 0.0:,.{decimals}f}".replace(",", " ")  # + 0.0: no -0
 
 
 def _scale(value: float, unit: str) -> tuple[float, str]:
@@ -210,14 +254,19 @@ def _scale(value: float, unit: str) -> tuple[float, str]:
     return (KINDS[kind].factors[name], name) if name else (1.0, "%" if unit == "share" else unit)
 
 
-def _decimals(value: float, low: float, high: float) -> int:
+def _decimals(value: float, low: float, high: float, *, share: bool) -> int:
     def digits(x: float, count: int) -> int:
         return count - 1 - math.floor(math.log10(abs(x))) if x else 0
 
-    wanted = digits(value, 3) if value else digits(max(abs(low), abs(high)), 1)
+    largest = max(abs(low), abs(high))
+    wanted = digits(value, 3) if value else digits(largest, 1)
     if high > low:
-        wanted = max(wanted, digits(high - low, 1))
-    return min(max(wanted, 0), _MOST_DECIMALS)
+        width = high - low
+        if width > _MUCH_WIDER * abs(value):  # then the interval says how much of the value is to be trusted
+            wanted = min(digits(value, 1), digits(width, 3))
+        wanted = max(wanted, digits(width, 1))
+    most = max(_PERCENT_DECIMALS, digits(value or largest, 1)) if share else digits(value or largest, 4)
+    return max(min(wanted, most), 0)
 
 
 def span(low: str, high: str) -> str:
