@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dssn_models.results import SCHEMA_VERSION, TABLES
-from dssn_sim.runs.errors import RunError, unknown
+from dssn_sim.runs.errors import FolderError, RunError, unknown
 from dssn_sim.runs.writing import read_json
 from dssn_sim.stats.facts import RunFacts
 from dssn_sim.stats.kpi import Kpi, Verdict
@@ -59,13 +59,13 @@ class RunFolder:
         """
         folder = Path(path)
         if not folder.exists():
-            raise RunError(f"{folder}: no such folder")
+            raise FolderError(f"{folder}: no such folder")
         if not folder.is_dir():
-            raise RunError(f"{folder}: is a file; a run is a folder with run.json and tables/")
+            raise FolderError(f"{folder}: is a file; a run is a folder with run.json and tables/")
         if not (folder / "run.json").is_file():
             if (folder / "index.parquet").is_file() or (folder / "sweep.json").is_file():
-                raise RunError(f"{folder}: is a sweep, not a run; its runs are under {folder / 'points'}")
-            raise RunError(f"{folder}: is no run folder (run.json is missing)")
+                raise FolderError(f"{folder}: is a sweep, not a run; its runs are under {folder / 'points'}")
+            raise FolderError(f"{folder}: is no run folder (run.json is missing)")
         try:
             run = read_json(folder / "run.json")
             version = run["schema_version"]
