@@ -119,6 +119,17 @@ def test_intervals_of_what_cannot_be_negative_stop_at_zero():
     assert "cut at 0" in image.method
 
 
+def test_intervals_of_a_utilisation_stop_at_one_whole():
+    services = [
+        table("services", [{"service": "ca", "kind": "ca", "util": u}], r) for r, u in enumerate((0.75, 1.0))
+    ]
+    found = by_key(kpis({**small(2), "services": pa.concat_tables(services)}, FACTS))["util.max[services]"]
+    assert (found.estimate, found.low, found.high) == (0.875, 0.0, 1.0)
+    assert "cut at 0, cut at 100 %" in found.method
+    busy = binding([{"services": s} for s in services], FACTS).busiest[0]
+    assert (busy.low, busy.high) == (0.0, 1.0)
+
+
 def test_a_reason_that_some_replications_lack_counts_as_zero_there():
     orders = [order(i, 200.0 + i, replication=r) for r in range(2) for i in range(10)]
     orders[3] = order(3, 203.0, "bulk", "rejected", "price.limit")

@@ -103,10 +103,11 @@ def binding(replications: Sequence[Mapping[str, pa.Table]], facts: RunFacts) -> 
     for (kind, group, name), seen in values.items():
         found = across(seen, facts.confidence)
         low = None if found.low is None else max(0.0, found.low)
+        high = None if found.high is None else min(found.high, max(1.0, found.estimate))
         mean = float(np.mean(groups[kind, group]))
         highest = float(np.mean(peaks[kind, group, name]))
         seen_peak = highest if math.isfinite(highest) else None
-        busiest.append(Busy(kind, name, group, found.estimate, low, found.high, mean, found.why, seen_peak))
+        busiest.append(Busy(kind, name, group, found.estimate, low, high, mean, found.why, seen_peak))
     busiest.sort(key=lambda b: (-b.util, b.kind, b.id))
     total = math.fsum(wait.values())
     waits = tuple(

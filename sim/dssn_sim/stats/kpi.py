@@ -162,7 +162,7 @@ def combine(replications: Sequence[Measures], facts: RunFacts) -> list[Kpi]:
         present = [m for m in found if m is not None]
         if not present:
             continue
-        interval = _not_negative(_interval(key, present, facts.confidence), present)
+        interval = _possible(_interval(key, present, facts.confidence), present, KPIS[key.name].unit)
         info = KPIS[key.name]
         result.append(
             Kpi(
@@ -218,11 +218,14 @@ def _interval(key: Key, found: Sequence[Measure], confidence: float) -> Interval
     return quantile_across([m.sample for m in found if m.sample is not None], q, confidence)
 
 
-def _not_negative(interval: Interval, found: Sequence[Measure]) -> Interval:
-    """Return the interval cut at 0: times, bytes and counts cannot be below, whatever Student t says."""
-    if interval.low is None or interval.low >= 0 or min(m.value for m in found) < 0:
-        return interval
-    return replace(interval, low=0.0, method=f"{interval.method}, cut at 0")
+def _possible(interval: Interval, found: Sequence[Measure], unit: str) -> Interval:
+    """Return the interval cut to what is possible: nothing below 0, no share above 1, whatever Student t says."""
+    values = [m.value for m in found]
+    if interval.low is not None and interval.low < 0 <= min(values):
+        interval = replace(interval, low=0.0, method=f"{interval.method}, cut at 0")
+    if unit == "share" and interval.high is not None and max(values) <= 1 < interval.high:
+        interval = replace(interval, high=1.0, method=f"{interval.method}, cut at 100 %")
+    return interval
 
 
 def _one(key: Key, found: Measure, confidence: float) -> Interval:

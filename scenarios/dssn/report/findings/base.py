@@ -149,19 +149,22 @@ def mean_text(data: RunData, values: Sequence[float], unit: str, *, least: float
 
 
 def told(interval: Interval, unit: str, *, least: float | None = 0.0) -> str:
-    """Return an estimate in words: with its interval if it has one, cut at ``least``.
+    """Return an estimate in words: with its interval if it has one, cut at ``least``, and that of a share at 100 %.
 
     Examples
     --------
     >>> from dssn_sim.stats.intervals import Interval
     >>> told(Interval(90.0, -6.0, 186.0, 3), "s"), told(Interval(0.0, 0.0, 0.0, 3), "share")
     ('1.50 min (0.00 – 3.10 min)', '0 %')
+    >>> told(Interval(0.892, 0.23, 1.555, 3), "share")
+    '89.2 % (23.0 – 100 %)'
     """
     low, high = interval.low, interval.high
     if low is None or high is None or low == high:
         return show(interval.estimate, unit)
     if least is not None:
         low = max(low, least)
+        high = min(high, max(1.0, interval.estimate)) if unit == "share" else high
     value, bounds = show_estimate(interval.estimate, low, high, unit)
     return f"{value} ({bounds})"
 
