@@ -80,7 +80,7 @@ def in_pieces(
         if choose(plan, policies).kernel == "compiled":
             from dssn_sim.compiled.run import simulate_compiled
 
-            return simulate_compiled(plan, replication, progress)
+            return simulate_compiled(plan, replication, progress, policies)
         return iter(run_world(plan, replication, progress, policies).rec.tables().items())
 
 

@@ -19,8 +19,7 @@ from dssn_models.network.routing import Route, Router, both_ways
 from dssn_models.nodes.allocation import Allocator
 from dssn_models.plan import NodePlan, Plan, ServicePlan
 from dssn_models.policies.api import PolicyKind, RefuseOrder, RouteView, View
-from dssn_models.policies.failed import PolicyFailed
-from dssn_models.policies.legality import fault_of
+from dssn_models.policies.failed import ask
 from dssn_models.policies.registry import SHIPPED, as_policy, label, resolve
 from dssn_models.rng import Streams, key_of
 from dssn_models.trust.compliance import RulePack
@@ -437,13 +436,10 @@ class World:
         if kind in self._trusted:
             decision = policy.decide(view, self.env.now, rng)
         else:
-            place = (kind, self.policy_name.get(kind, kind), self.env.now, order, self.streams.replication)
-            try:
-                decision = policy.decide(view, self.env.now, rng)
-            except (Exception, SystemExit) as error:
-                raise PolicyFailed.of(policy, error, *place) from error
-            if fault := fault_of(kind, view, decision):  # type: ignore[arg-type]
-                raise PolicyFailed.of(policy, fault, *place)
+            decision = ask(
+                policy, view, rng, cast(PolicyKind, kind), self.policy_name.get(kind, kind), self.env.now, order,
+                self.streams.replication,
+            )  # fmt: skip
         choice: Any = type(decision).__name__
         for name in ("node", "technology", "route"):
             choice = getattr(decision, name, choice)

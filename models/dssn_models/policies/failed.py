@@ -11,9 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
+from dssn_models.policies.api import Decision, Policy, PolicyKind, View
+from dssn_models.policies.legality import fault_of
 from dssn_models.policies.registry import FunctionPolicy
 
-__all__ = ["PolicyFailed"]
+__all__ = ["PolicyFailed", "ask"]
 
 _SHOWN: Final = 300
 
@@ -81,6 +85,27 @@ class PolicyFailed(Exception):  # noqa: N818  reads as what happened, as the cla
         while isinstance(found.__cause__, PolicyFailed):
             found = found.__cause__
         return found
+
+
+def ask(
+    policy: Policy, view: View, rng: np.random.Generator, kind: PolicyKind, name: str, now: float, order: int,
+    replication: int,
+) -> Decision:  # fmt: skip
+    """Return the decision of a user's own policy.
+
+    Raises
+    ------
+    PolicyFailed
+        If it raises or decides what cannot be.
+    """
+    place = (kind, name, now, order, replication)
+    try:
+        decision = policy.decide(view, now, rng)
+    except (Exception, SystemExit) as error:
+        raise PolicyFailed.of(policy, error, *place) from error
+    if fault := fault_of(kind, view, decision):
+        raise PolicyFailed.of(policy, fault, *place)
+    return decision
 
 
 def _short(text: str) -> str:

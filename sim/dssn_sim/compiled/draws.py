@@ -242,6 +242,10 @@ class PolicyRandom:
         """Return the generator for the next decision on an order."""
         n = self._made.get(order, 0)
         self._made[order] = n + 1
+        return self.at(order, n)
+
+    def at(self, order: int, n: int) -> np.random.Generator:
+        """Return the generator for the n-th decision on an order."""
         self._set(self._key, order, n, self._at)
         self._bits.state = self._state
         return self.rng

@@ -77,7 +77,6 @@ _DEFECT = tape.REASON["quality.defect"]
 _NO_LINK = tape.REASON["fault.link"]
 _UNREACHED = tape.REASON["network.no_route"]
 _NODE_DOWN = tape.REASON["fault.node"]
-_NO_ENGINE = tape.REASON["capacity.engine"]
 _NEGOTIATION, _JOB, _ALLOCATION, _TRANSFER = (
     min(n for (machine, _s), n in tape.STATE.items() if machine == name)
     for name in ("negotiation", "job", "allocation", "transfer")
@@ -332,7 +331,7 @@ def around_run(mem: int, t: int, op: int) -> bool:
         th.sub = 0
         _note_decision(mem, th.d, _BY_ADMISSION, choice, 0)
         if choice < 0:
-            _fail(mem, (mem, t, -1 - choice, -1, -1, True))
+            _fail(mem, (mem, t, -1 - choice, -2, -1, True))
             return False
     elif op == tape.TRUST:
         place = _revoked(mem, th.d)
@@ -396,9 +395,7 @@ def in_run(mem: int, t: int, op: int) -> bool:
     elif op == tape.PLACE:
         said = _place(mem, (mem, t))
         if said < 0:
-            # What it names: the role without a candidate, or that the policy decided.
-            role = JOB_DEFS(mem)[JOBS(mem)[th.job].job_def].role0 + row.a
-            _fail(mem, (mem, t, -said, role if -said == _NO_ENGINE else -2, -1, True))
+            _fail(mem, (mem, t, -said, m.ask_a, -1, True))
         return said == 0
     elif op == tape.CHECK_NODES:
         return _check_nodes(mem, t)

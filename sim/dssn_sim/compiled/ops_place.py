@@ -257,7 +257,9 @@ def place(mem: int, t: int) -> int:
         if n > 0:
             n = _sample(mem, t, n)
             choice = _choose(mem, t, role, n)
+    m.ask_a = -2  # what a refusal names: that the policy decided, or the role without a candidate
     if up == 0:
+        m.ask_a = JOB_DEFS(mem)[JOBS(mem)[th.job].job_def].role0 + role
         return -_NO_ENGINE
     if d.detail:
         row = R_DECISIONS(mem)[m.n_r_decisions]

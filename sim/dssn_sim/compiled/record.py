@@ -7,13 +7,13 @@ number in dictionaries of few words.
 ``about`` and ``about2`` of a refusal say what its text names, by reason: a station (``capacity.queue``,
 ``fault.service``), one place (``trust.certificate``, ``fault.node``), two places (``fault.link``,
 ``network.no_route``), a place and a row of role_defs (a node that cannot run a role), a row of role_defs alone (a
-role that could not be placed).
+role that could not be placed); -2: a policy refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +34,9 @@ from dssn_sim.compiled.layout import RECORDS
 from dssn_sim.ledger import salt_of
 from dssn_sim.recorder import ROW_GROUP, arrow_schema, arrow_type
 
+if TYPE_CHECKING:
+    from dssn_sim.compiled.decisions import Decisions
+
 __all__ = ["Records"]
 
 Ints = NDArray[np.int64]
@@ -47,6 +50,9 @@ PLACEMENT_REASONS: Final = {
 
 #: What the shipped technology policies say of their choice.
 TECHNOLOGY_REASONS: Final = {"cheapest": "lowest price", "fastest": "smallest delay", "fixed": "fixed"}
+
+#: Whose policy refuses in which phase; in all others it is placement.
+_REFUSER: Final = {"order": "admission", "network_order": "technology"}
 
 _STATES: Final = ("completed", "failed", "rejected")
 
@@ -77,6 +83,7 @@ class Records:
         self.assembly, self.blocks = assembly, blocks
         self.plan = assembly.plan
         self._parts: dict[str, list[NDArray[Any]]] = {name: [] for name in RECORDS}
+        self.decisions: Decisions  # what own policies said
         self.extra: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TABLES}
         network = self.plan.network
         self._places = [n.id for n in self.plan.nodes] + [s.id for s in network.sites]
@@ -358,16 +365,17 @@ class Records:
     def _decisions(self, r: NDArray[Any]) -> list[Any]:
         kinds = ("placement", "admission", "technology")
         policies = [self.plan.policies[k].name if k in self.plan.policies else "" for k in kinds]
+        own = self.decisions.own
         n = len(self._places)
-        choice = np.where(
-            r["kind"] == 1, n, np.where(r["choice"] < 0, n + 1, r["choice"] + (r["kind"] == 2) * (n + 2))
-        )
+        taken = np.where(r["kind"] == 1, n, r["choice"] + (r["kind"] == 2) * (n + 2))
+        choice = np.where(r["choice"] < 0, n + 1, taken)
         reason = np.where(r["choice"] < 0, -1 - r["choice"], len(tape.REASONS) + r["kind"])
         why = [PLACEMENT_REASONS.get(policies[0], ""), "", TECHNOLOGY_REASONS.get(policies[2], "")]
         return [
-            r["at_s"], r["number"], words(r["kind"], kinds), words(r["kind"], policies),
+            r["at_s"], r["number"], words(r["kind"], kinds),
+            words(r["kind"], [own[k].name if k in own else p for k, p in zip(kinds, policies, strict=True)]),
             words(choice, [*self._places, "Admit", "RefuseOrder", *self.assembly.technologies.words]),
-            words(reason, [*tape.REASONS, *why]),
+            self.decisions.told(r["kind"], words(reason, [*tape.REASONS, *why])),
             r["candidates"].astype(np.int64),
         ]  # fmt: skip
 
@@ -382,25 +390,29 @@ class Records:
     def _detail(self, row: Any) -> str:
         """Return the text of a refusal."""
         reason, about, about2 = tape.REASONS[row["reason"]], int(row["about"]), int(row["about2"])
+        if about == -2:
+            phase = PHASES[row["phase"]]
+            return f"{_REFUSER[phase]} policy" if phase in _REFUSER else "placement"
         if reason in ("capacity.queue", "fault.service"):
             return self.plan.services[about].id
         if reason.startswith("compliance."):
             return self.blocks.clause(int(row["number"]), reason)
         if reason == "quality.defect":
             return ",".join(self.blocks.orders.row(int(row["number"])).assets)
-        if PHASES[row["phase"]] == "plan" and reason != "fault.node":
-            return self._no_node(reason, about, about2)
-        if reason in ("trust.certificate", "trust.revoked", "fault.node") and about >= 0:
+        if about < 0:
+            return ""
+        if reason in ("trust.certificate", "trust.revoked", "fault.node"):
             return self._places[about]
-        if PHASES[row["phase"]] == "network_order":
-            return f"{self._places[about]} - {self._places[about2]}" if about >= 0 else "technology policy"
-        return f"{self._places[about]} -> {self._places[about2]}" if about >= 0 else ""
+        if PHASES[row["phase"]] == "plan":
+            return self._no_node(about, about2)
+        between = "-" if PHASES[row["phase"]] == "network_order" else "->"
+        return f"{self._places[about]} {between} {self._places[about2]}"
 
-    def _no_node(self, reason: str, about: int, about2: int) -> str:
+    def _no_node(self, about: int, about2: int) -> str:
         names = self.blocks.lives.role_names
         if about2 < 0:
             name, engine = names[about]
-            return f"no node for role {name} of {engine}" if reason == "capacity.engine" else "placement"
+            return f"no node for role {name} of {engine}"
         name, engine = names[about2]
         node = self.plan.nodes[about]
         return f"{engine} as {name} on {node.id} ({node.size})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from dssn_models.rng import Streams
 from dssn_sim.compiled import tape
 from dssn_sim.compiled.assemble import Assembly
 from dssn_sim.compiled.blocks import BLOCK, Blocks
+from dssn_sim.compiled.decisions import Decisions, own_policies
 from dssn_sim.compiled.drive import Machine
 from dssn_sim.compiled.faults import Faults
 from dssn_sim.compiled.layout import LIFE, RECORDS, TABLES
@@ -45,10 +46,13 @@ _PROGRESS_STEPS = 200
 
 
 def simulate_compiled(
-    plan: Plan, replication: int, progress: Progress | None = None
+    plan: Plan,
+    replication: int,
+    progress: Progress | None = None,
+    policies: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[str, pa.Table]]:
     """Run one replication of a plan that ``support.why_not`` has nothing against; see ``kernel.in_pieces``."""
-    run = CompiledRun(plan, replication, progress)
+    run = CompiledRun(plan, replication, progress, policies)
     run.go()
     run.forget()
     return run.records.pieces()
@@ -65,15 +69,25 @@ class CompiledRun:
         Index of the replication.
     progress : callable, optional
         Called about 200 times with (share done, orders ended).
+    policies : Mapping, optional
+        Policy objects that replace those of the plan.
     """
 
-    def __init__(self, plan: Plan, replication: int, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        replication: int,
+        progress: Progress | None = None,
+        policies: Mapping[str, Any] | None = None,
+    ) -> None:
+        plan, own = own_policies(plan, policies)
         self.plan, self._progress = plan, progress
         self.orders = draw_orders(plan, Streams(plan.run.seed, replication))
         self.assembly = Assembly(plan, replication)
         self.blocks = Blocks(self.assembly, self.orders, detail_share(plan))
         self.records = Records(self.assembly, self.blocks)
         self.machine = Machine(self.assembly, self.records.drain)
+        self.decisions = self.records.decisions = Decisions(self.machine, self.blocks, own)
         self.faults = Faults(self.machine, self.records.extra["alarms"])
         self._row = self.assembly.state.machine[0]
         self._sampler = Sampler(plan, self.records.extra["samples"])
@@ -143,6 +157,8 @@ class CompiledRun:
                 return question
             elif question == ASK.ORDERS:
                 self._load()
+            elif question in (ASK.PLACEMENT, ASK.ADMISSION):
+                self.decisions.answer(question)
             elif question == ASK.PATHS:
                 assembly.fill_paths(int(row["ask_a"]), int(row["ask_b"]))
             elif question == ASK.RTT:
