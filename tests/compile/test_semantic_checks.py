@@ -114,6 +114,10 @@ CASES = [
      ("faults", 0, "at"), ""),
     ("class: standard, at", "class: urgent, at", "W302", ("objectives", 0, "class"), ""),
     ("exchange: e\n", "exchange: e\n    channel: api\n", "W304", ("workload", 0), ""),
+    ("sector: one}\nw", "sector: one, forms: [tee, api]}\nw", "W304", ("workload", 0), ""),
+    ("sector: one}\nw", "sector: one}\n  - {id: y, node: b, level: 1, rows: 1, sector: one, forms: [tee]}\nw", "W307",
+     ("workload", 0), ""),
+    ("{engine: psi.rr22, rows: 1000}", "{engine: transfer.bulk, size: 1 MB}", "W304", ("workload", 0), ""),
 ]  # fmt: skip
 
 

@@ -149,7 +149,7 @@ SEMANTIC: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "W304": (
         "deliveries will be refused",
-        "The sensitivity level of every chosen asset forbids the form of delivery of the stream.",
+        "The sensitivity level or the own `forms` of every chosen asset forbid the form of delivery of the stream.",
         "Meant as a test of refusals? Then all is well.",
     ),
     "W305": (
@@ -167,5 +167,13 @@ SEMANTIC: Final[dict[str, tuple[str, str, str]]] = {
             "carries the traffic."
         ),
         "Add the plane, or take another technology for the line; `pon` is for access only and needs none.",
+    ),
+    "W307": (
+        "some deliveries will be refused",
+        (
+            "The sensitivity level or the own `forms` of some of the chosen assets forbid the form of delivery of the "
+            "stream. The orders that meet them are refused."
+        ),
+        "Choose other assets or another channel. Meant as a test of refusals? Then all is well.",
     ),
 }

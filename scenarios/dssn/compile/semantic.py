@@ -13,8 +13,9 @@ from dssn.compile.carriers import check_access, check_isolation, check_planes, c
 from dssn.compile.choices import check_streams, named_nodes, named_sites, parties_of
 from dssn.compile.codes import Loc, RawProblem
 from dssn.compile.demand import check_helpers, check_orders, check_room, check_trace_columns
+from dssn.compile.forms import check_forms
 from dssn.compile.judge import ANY, NAME, Taint, judge
-from dssn.compile.needs import SITES, among_chosen, node_names, of_entry, of_nodes, places, unknown
+from dssn.compile.needs import SITES, among_chosen, node_names, of_nodes, places, unknown
 from dssn.compile.services import NEEDED
 from dssn.compile.streams import groups
 from dssn.compile.world import World
@@ -290,24 +291,6 @@ def check_faults(world: World) -> Iterator[RawProblem]:
             loc: Loc = ("faults", i, "at")
             what = f"a fault at {late[0]:g} s, the horizon is {horizon:g} s"
             yield RawProblem("W301", loc, what, "", "", (loc, ("run", "horizon")))
-
-
-def check_forms(world: World) -> Iterator[RawProblem]:
-    """W304: some order of a stream can pass the review."""
-    rules = world.scenario.compliance.levels
-    for i, spec in enumerate(world.scenario.workload):
-        if spec.threshold is not None or spec.baseline or not rules:
-            continue
-        levels = {a.level for s in groups(world, spec) for a in s.assets}
-        if levels and all(level in rules and spec.channel not in rules[level].forms for level in levels):
-            shown = ", ".join(map(str, sorted(levels)))
-            what = f"no chosen asset may be delivered as '{spec.channel}' (levels {shown})"
-            loc: Loc = ("workload", i)
-            needs = (
-                (*loc, "channel"), (*loc, "baseline"), (*loc, "threshold"), ("compliance", "levels"),
-                *of_entry("assets", "level"), *parties_of(world, spec, loc, consumers=False, assets=True),
-            )  # fmt: skip
-            yield RawProblem("W304", loc, what, "", "", needs)
 
 
 #: In the order of the file's sections.

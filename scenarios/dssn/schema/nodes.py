@@ -251,7 +251,7 @@ class _AssetCommon(Model):
     columns: Annotated[int, Field(strict=True, ge=1, le=100_000)] = 16
     """Number of columns."""
     forms: Annotated[tuple[DeliveryForm, ...], Field(max_length=5)] = ()
-    """Forms it may be delivered in; empty: all that its level allows."""
+    """Forms it may be delivered in; empty: all that its level allows. The review refuses orders of another ``channel``."""
     sector: Text = ""
     """Industry, for selectors."""
     price: Money = 0.0

@@ -233,7 +233,9 @@ class Stream(Model):
     chain: Steps | None = None
     """Several engine runs, joined by ``after``."""
     channel: Literal["privacy", "api", "package", "stream", "tee"] = "privacy"
-    """Form of delivery."""
+    """Form of delivery, as the review and the assets' ``forms`` know it. An engine that hands out the data makes a package
+    of ``privacy`` and ``tee``; one that protects more than asked (``tee.job`` under ``privacy``) is welcome. Requests of a
+    dual channel that run ``alternate`` have channel ``api``."""
     net: NetOrder = NetOrder()
     """What is asked of the network."""
     exchange: Id | None = None
