@@ -18,7 +18,7 @@ from dssn_sim.delivery import Delivery
 from dssn_sim.errors import Failure
 from dssn_sim.faults import Faults
 from dssn_sim.peaks import Use
-from dssn_sim.recorder import joined
+from dssn_sim.recorder import Pieces, joined
 from dssn_sim.station import StationUse
 from dssn_sim.totals import (
     LinkTotals,
@@ -71,17 +71,14 @@ def in_pieces(
     replication: int,
     progress: Progress | None = None,
     policies: dict[str, Any] | None = None,
-) -> Iterator[tuple[str, pa.Table]]:
-    """Run one replication; return its tables as pieces (name, rows), so that nobody needs to hold them all.
-
-    The run is over when this returns; the pieces of a table come in order, those of different tables mixed.
-    """
+) -> Pieces:
+    """Run one replication; return its tables in pieces, so that nobody needs to hold them all."""
     with _calm_collector():
         if choose(plan, policies).kernel == "compiled":
             from dssn_sim.compiled.run import simulate_compiled
 
             return simulate_compiled(plan, replication, progress, policies)
-        return iter(run_world(plan, replication, progress, policies).rec.tables().items())
+        return Pieces(iter(run_world(plan, replication, progress, policies).rec.tables().items()))
 
 
 @contextmanager

@@ -6,14 +6,15 @@ block by block as the run goes on. Nothing here looks at the values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
 
 from dssn_models.results import SCHEMA_VERSION, TABLES
 
-__all__ = ["ROW_GROUP", "Recorder", "arrow_schema", "arrow_type", "joined"]
+__all__ = ["ROW_GROUP", "Pieces", "Recorder", "arrow_schema", "arrow_type", "joined"]
 
 _ARROW: Final[dict[str, pa.DataType]] = {
     "int64": pa.int64(),
@@ -46,6 +47,21 @@ def arrow_schema(name: str, backend: str = "simulation") -> pa.Schema:
         fields,
         metadata={"backend": backend, "schema_version": str(SCHEMA_VERSION), "table": name},
     )
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The tables of a replication that is over, piece by piece as (name, rows); to be gone through once.
+
+    The pieces of a table come in order, those of different tables mixed. ``events``: how many the kernel took, if
+    it counts them.
+    """
+
+    tables: Iterator[tuple[str, pa.Table]]
+    events: int | None = None
+
+    def __iter__(self) -> Iterator[tuple[str, pa.Table]]:
+        return self.tables
 
 
 def joined(pieces: Iterable[tuple[str, pa.Table]]) -> dict[str, pa.Table]:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from dssn.cli.app import app
 from dssn.report.bench_page import write_bench_report
+from dssn_sim.bench.growth import Point
 from dssn_sim.bench.measure import Cost, PeerError, machine, measured, median_cost
 from dssn_sim.bench.suite import CASES, QUICK, Case, Row, judged, measure_case
 from dssn_sim.bench.tools import Tool, find_tools
@@ -102,6 +103,9 @@ def test_report_has_every_case_and_escapes_what_it_was_told(tmp_path):
     ]
     case = Case("W1-low", "title", "low", 100, ratio=20)
     result = {
+        "growth": [
+            Point(n, n, 60 * n, Cost(n / 1e4, 1, 1e8)).as_dict() for n in (10_000, 100_000)
+        ] + [Point(10**6, error="exit 9").as_dict()],
         "machine": machine(), "versions": {"DSSN": "1"}, "repeats": 3, "seed": None,
         "packets": {
             "rows": [{"case": "db-x", "transfers": 2, "predicted_s": 1.1, "packets_s": 1.0, "error": 0.1}],
@@ -117,6 +121,8 @@ def test_report_has_every_case_and_escapes_what_it_was_told(tmp_path):
     assert "peer <x>" not in text
     assert "pip install ciw" in text
     assert "100% of 1 cases are predicted within 20 %" in text
+    assert "From 10,000 to 100,000 deliveries the CPU of one goes from 0.1 to 0.1 ms" in text
+    assert "exit 9" in text
     assert ">met<" in text
     assert "<svg" in text
     assert "http" not in text.replace("http://www.w3.org", "")  # nothing is loaded from elsewhere

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,6 +59,12 @@ def bench(
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare with the slow exact solver as well.")
     ] = False,
+    growth: Annotated[
+        float | None,
+        typer.Option(
+            "--growth", metavar="ORDERS", help="The growth curve alone, up to so many orders (1e6, 1e7)."
+        ),
+    ] = None,
     peer_python: Annotated[
         str | None,
         typer.Option(
@@ -71,7 +78,8 @@ def bench(
 
     Each run is a process of its own; CPU seconds (user and system) and peak memory are those of the whole process.
     The tools take turns, ours first, and medians are shown. All answers are compared with ours. The full
-    measurement takes about an hour with all peers; a tool that needs over a minute runs once.
+    measurement takes over an hour with all peers; a tool that needs over a minute runs once. It ends with the
+    growth curve: a day of the national network with 10^4 to 10^7 orders.
 
     Cases: W1-low, W1-high, W1-over, W1-round, W1-capped, W1-low-1e6, W2. docs/bench.md explains them.
 
@@ -79,6 +87,7 @@ def bench(
 
         dssn bench --quick
         dssn bench --only W1-low --only W2 --repeats 5
+        dssn bench --growth 1e6
         dssn bench --quick --packets w3_packets.csv
         dssn bench flows --topology topology.json --flows flows.csv --out finish.csv
         dssn bench tasks --input tasks.bin --out sojourn.csv
@@ -93,21 +102,23 @@ def bench(
     unknown = [name for name in only or () if name not in known]
     if unknown:
         raise CliError(f"no case {', '.join(unknown)}; there are {', '.join(known)}")
-    cases = [known[name] for name in only or known]
+    cases = [] if growth is not None else [known[name] for name in only or known]
     result = _measure(cases, 1 if quick else repeats, seed, peer_python or sys.executable, exact=exact)
     result["packets"] = None if packets is None else _packets(packets)
+    largest = growth if growth is not None else 0 if quick or only else 1e7
+    result["growth"] = _growth(largest)
     page = write_bench_report(out, result)
     if json:
         emit_json(result)
     else:
         _show(result)
         line(f"report: {page}")
-    if any(row["error"] for case in result["cases"] for row in case["rows"][:1]):
+    ours = [row["error"] for case in result["cases"] for row in case["rows"][:1]]
+    if any(ours) or any(point["error"] for point in result["growth"]):
         raise typer.Exit(FAILED)
 
 
 def _measure(cases: list[Any], repeats: int, seed: int | None, python: str, *, exact: bool) -> dict[str, Any]:
-    import tempfile
     from dataclasses import asdict
     from importlib.metadata import version
 
@@ -140,6 +151,21 @@ def _measure(cases: list[Any], repeats: int, seed: int | None, python: str, *, e
     return result
 
 
+def _growth(largest: float) -> list[dict[str, Any]]:
+    """Return the points of the growth curve up to so many orders."""
+    from dssn.cli.growth import command
+    from dssn_sim.bench.growth import SIZES, measure_growth
+    from dssn_sim.compiled.drive import MODULES
+    from dssn_sim.dataplane import compiled
+
+    sizes = [n for n in SIZES if n <= largest]
+    if sizes and not compiled.is_warm(*MODULES):
+        say("compiling the kernel for this machine (about 15 s, once)")
+        compiled.warm_up(*MODULES)
+    with tempfile.TemporaryDirectory(prefix="dssn-growth-") as folder:
+        return [p.as_dict() for p in measure_growth(sizes, command, Path(folder), say)]
+
+
 def _packets(path: Path) -> dict[str, Any]:
     """Return workload W3: transfer times under ``transport: tcp`` beside those of a packet-level table."""
     from dssn_sim.bench.errors import BenchInputError
@@ -166,6 +192,11 @@ def _packets(path: Path) -> dict[str, Any]:
     }
 
 
+def _goal(goal: dict[str, Any]) -> str:
+    word = "met" if goal["met"] else "missed"
+    return f"{goal['what']}: asked {goal['asked']:g}, found {goal['found']:.3g}: {word}"
+
+
 def _show(result: dict[str, Any]) -> None:
     for case in result["cases"]:
         heading(
@@ -187,9 +218,20 @@ def _show(result: dict[str, Any]) -> None:
         columns = ["tool", "version", "CPU s", "ratio", "MiB", "runs", "largest difference"]
         table(columns, rows, right=columns[2:])
         for goal in case["goals"]:
-            line(
-                f"{goal['what']}: asked {goal['asked']:g}, found {goal['found']:.3g}: {'met' if goal['met'] else 'missed'}"
-            )
+            line(_goal(goal))
+        line()
+    if result["growth"]:
+        heading("Growth: a day of the national network, as many times the capacity as orders")
+        columns = ["orders", "deliveries", "CPU s", "CPU ms each", "MiB", "events", "events/s"]
+        shown = [
+            (f"{p['orders']:,}", p["error"], "", "", "", "", "") if p["error"] else
+            (f"{p['orders']:,}", f"{p['deliveries']:,}", f"{p['cost']['cpu_s']:.1f}", f"{1e3 * p['cpu_per_delivery_s']:.3f}",
+             f"{p['cost']['memory_bytes'] / 2**20:.0f}", f"{p['events']:,}", f"{p['events_per_s']:,.0f}")
+            for p in result["growth"]
+        ]  # fmt: skip
+        table(columns, shown, right=columns)
+        for goal in (g for p in result["growth"] for g in p["goals"]):
+            line(_goal(goal))
         line()
     if result["packets"] is not None:
         heading("W3: mean transfer times of a case under transport: tcp beside packet level, error")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,7 @@ from dssn.cli.progress import Watcher, say_if_long
 
 if TYPE_CHECKING:
     from dssn.report.data import RunData
+    from dssn_models.plan import Plan
     from dssn_sim.runs import RunFolder
     from dssn_sim.stats.kpi import Kpi
 
@@ -99,7 +100,7 @@ def run(
     from dssn_sim.runs.claims import check_usable
 
     check_usable(folder_path)
-    say_if_compiling(quiet=quiet or json)
+    say_if_compiling(plan, quiet=quiet or json)
     if not (quiet or json):
         say_if_long(plan, replications, workers)
     with Watcher(replications or plan.run.replications, quiet=quiet or json) as watch, resumable(folder_path):
@@ -167,21 +168,30 @@ def choose_folder(out: Path | None, name: str, *, resume: bool) -> Path:
     return base / f"{name}-{max(taken, default=0) + 1}"
 
 
-def say_if_compiling(*, quiet: bool) -> None:
-    """Compile the data plane before the clock runs, and say so if it was not compiled before."""
+def say_if_compiling(plan: Plan, *, quiet: bool) -> None:
+    """Compile what a plan will use before the clock runs, and say so if it was not compiled before."""
     try:
         from dssn_sim.dataplane import compiled
     except ImportError:
         return
-    if compiled.is_warm():
+    from dssn_sim.choice import KernelError, choose
+
+    modules: tuple[Any, ...] = ()
+    with suppress(KernelError):  # the run says it in its own words
+        if choose(plan).kernel == "compiled":
+            from dssn_sim.compiled import drive
+
+            modules = drive.MODULES
+    if compiled.is_warm(*modules):
         return
     if not quiet:
+        what = "kernel and data plane" if modules else "data plane"
         print(
-            "dssn: compiling the data plane for this machine (about 12 s, first run only)",
+            f"dssn: compiling the {what} for this machine (about {15 if modules else 10} s, first run only)",
             file=sys.stderr,
             flush=True,
         )
-    compiled.warm_up()
+    compiled.warm_up(*modules)
 
 
 def _say_failures(folder: RunFolder) -> None:

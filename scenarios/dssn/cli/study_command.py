@@ -102,7 +102,7 @@ def _result(
         return open_run(source)
     sc = load(source, overrides=overrides or (), set=sets or ())
     out = choose_folder(None, sc.name, resume=False)
-    say_if_compiling(quiet=quiet)
+    say_if_compiling(sc.plan, quiet=quiet)
     with Watcher(replications or sc.plan.run.replications, quiet=quiet) as watch:
         return run(sc, out=out, replications=replications, seed=seed, workers=workers, progress=watch)
 
@@ -162,7 +162,7 @@ def sweep(
     _check_paths(scenario, design, override or (), sets or ())
     folder = choose_folder(out, f"{name}-sweep", resume=resume)
     check_usable(folder)
-    say_if_compiling(quiet=json)
+    say_if_compiling(first.plan, quiet=json)
     total = points * (replications or first.plan.run.replications)
     if not json:
         say_if_long(first.plan, total, workers)

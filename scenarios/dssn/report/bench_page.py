@@ -26,7 +26,8 @@ def write_bench_report(folder: Path, result: dict[str, Any]) -> Path:
         Made if it is not there.
     result : dict
         What ``bench.json`` holds: ``machine``, ``versions``, ``missing``, ``repeats``, ``seed``, ``cases``,
-        ``packets`` (or None).
+        ``packets`` (or None),
+        ``growth`` (points, also none).
     """
     folder.mkdir(parents=True, exist_ok=True)
     pages = {
@@ -50,6 +51,7 @@ def _render(result: dict[str, Any]) -> str:
     css = house[house.index("<style>") + 7 : house.index("</style>")]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     cases = result["cases"]
+    points = [p for p in result["growth"] if p["cost"] is not None]
     return environment.from_string(text("bench.html")).render(
         css=css,
         sentences=[_sentence(case) for case in cases],
@@ -57,9 +59,11 @@ def _render(result: dict[str, Any]) -> str:
         charts=[
             *([_bars(cases)] if any(_measured(case) for case in cases) else []),
             *([_errors(result["packets"]["rows"])] if result["packets"] else []),
+            *([_growth_curve(points)] if len(points) > 1 else []),
         ],
         cases=[_case(case) for case in cases],
         packets=result["packets"],
+        growth=[_point(p) for p in result["growth"]],
         card=_card(result),
     )
 
@@ -113,17 +117,18 @@ def _case(case: dict[str, Any]) -> dict[str, Any]:
                 "difference": "" if row["difference"] is None else f"{row['difference']:.1e}",
             }
         rows.append(shown)
-    goals = [
-        {
-            "what": g["what"],
-            "asked": f"{g['asked']:.3g}",
-            "found": f"{g['found']:.3g}",
-            "word": "met" if g["met"] else "missed",
-        }
-        for g in case["goals"]
-    ]
+    goals = [_goal(g) for g in case["goals"]]
     unit = "jobs" if case["name"].startswith("W2") else "flows"
     return {**case, "rows": rows, "goals": goals, "unit": unit}
+
+
+def _goal(goal: dict[str, Any]) -> dict[str, str]:
+    return {
+        "what": goal["what"],
+        "asked": f"{goal['asked']:.3g}",
+        "found": f"{goal['found']:.3g}",
+        "word": "met" if goal["met"] else "missed",
+    }
 
 
 def _bars(cases: Sequence[dict[str, Any]]) -> Chart:
@@ -177,6 +182,55 @@ def _errors(rows: Sequence[dict[str, Any]]) -> Chart:
         title="Transfer times",
         caption="A point a case of W3, mean over its transfers; on the grey line the prediction is right. Logarithmic axes.",
         alt=f"{within:.0%} of {len(rows)} cases are predicted within 20 % of their packet-level time.",
+        figure=figure,
+    )
+
+
+def _point(point: dict[str, Any]) -> dict[str, Any]:
+    shown = {
+        "orders": f"{point['orders']:,}",
+        "error": point["error"],
+        "goals": [_goal(g) for g in point["goals"]],
+    }
+    cost = point["cost"]
+    if cost is not None:
+        shown |= {
+            "deliveries": f"{point['deliveries']:,}",
+            "cpu": show(cost["cpu_s"], "s"),
+            "each": f"{1e3 * point['cpu_per_delivery_s']:.3g} ms",
+            "memory": show(cost["memory_bytes"], "B"),
+            "events": f"{point['events']:,}",
+            "pace": f"{point['events_per_s']:,.0f}",
+        }
+    return shown
+
+
+def _growth_curve(points: Sequence[dict[str, Any]]) -> Chart:
+    """Draw CPU of a delivery, peak memory and events a second over the number of deliveries."""
+    numbers = [p["deliveries"] for p in points]
+    panels = (
+        ("CPU of a delivery (ms)", [1e3 * p["cpu_per_delivery_s"] for p in points]),
+        ("peak memory (MiB)", [p["cost"]["memory_bytes"] / 2**20 for p in points]),
+        ("events per CPU second", [p["events_per_s"] for p in points]),
+    )
+    with style():
+        figure = new_figure(7.2, 2.8)
+        for k, (label, values) in enumerate(panels):
+            axes = figure.add_subplot(1, len(panels), k + 1)
+            axes.plot(numbers, values, "o-", color=NEUTRAL)
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            axes.set_title(label, fontsize=9)
+            axes.set_xlabel("deliveries")
+            axes.set_ylim(min(values) / 3, 3 * max(values))
+    first, last = points[0], points[-1]
+    return Chart(
+        key="bench-growth",
+        title="Growth",
+        caption="A day of the national network; capacity grows with the orders, so each node is as busy at every size. "
+        "Whole processes, start and report included. Logarithmic axes.",
+        alt=f"From {first['deliveries']:,} to {last['deliveries']:,} deliveries the CPU of one goes from "
+        f"{1e3 * first['cpu_per_delivery_s']:.3g} to {1e3 * last['cpu_per_delivery_s']:.3g} ms.",
         figure=figure,
     )
 

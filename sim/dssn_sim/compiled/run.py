@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from dssn_models.market.orders import detail_share, draw_orders
@@ -26,6 +25,7 @@ from dssn_sim.compiled.record import Records
 from dssn_sim.compiled.tape import ASK
 from dssn_sim.dataplane.totals import integrate_all, reset_totals
 from dssn_sim.peaks import Use
+from dssn_sim.recorder import Pieces
 from dssn_sim.totals import (
     LinkTotals,
     NodeTotals,
@@ -50,12 +50,12 @@ def simulate_compiled(
     replication: int,
     progress: Progress | None = None,
     policies: Mapping[str, Any] | None = None,
-) -> Iterator[tuple[str, pa.Table]]:
+) -> Pieces:
     """Run one replication of a plan that ``support.why_not`` has nothing against; see ``kernel.in_pieces``."""
     run = CompiledRun(plan, replication, progress, policies)
     run.go()
     run.forget()
-    return run.records.pieces()
+    return Pieces(run.records.pieces(), run.events)
 
 
 class CompiledRun:
@@ -96,6 +96,11 @@ class CompiledRun:
         self._loaded = 0
         self._waits_from = 0
         self._load()
+
+    @property
+    def events(self) -> int:
+        """How many events the machine has taken so far."""
+        return int(self._row["events"])
 
     # ------------------------------------------------------------ the run
 

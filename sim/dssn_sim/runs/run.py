@@ -25,12 +25,13 @@ from dssn_sim.runs.pool import compute
 from dssn_sim.runs.progress import Progress, ProgressEvent
 from dssn_sim.runs.provenance import cost_entries, plan_digest, platform_facts, versions
 from dssn_sim.runs.stopping import noted
-from dssn_sim.runs.worker import Task, TaskResult, is_finished
+from dssn_sim.runs.worker import DONE, Task, TaskResult, is_finished
 from dssn_sim.runs.writing import (
     ParquetTable,
     arrow_schema,
     publish_folder,
     read_columns,
+    read_json,
     write_json,
     write_text,
 )
@@ -372,6 +373,9 @@ def finish(job: Job) -> RunFolder:
     done = [t for t in every if t.replication not in failed]
     if done:
         _merge(job, done)
+        counted = [read_json(t.path / DONE).get("events") for t in done]
+        if None not in counted:
+            job.run["events"] = sum(counted)
         try:
             summary = summarise(
                 [_read_some(t) for t in done],

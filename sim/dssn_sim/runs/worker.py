@@ -42,11 +42,11 @@ DONE: Final = "done.json"
 #: Progress is told at most this often, s.
 _TELL_S: Final = 0.1
 
-Pieces = Iterable[tuple[str, pa.Table]]
+Piece = tuple[str, pa.Table]
 
 #: ``simulate(plan, replication, progress)``, with ``policies=`` where policy objects replace named ones. It returns
-#: all tables, or pieces of them, (name, rows), as they are made.
-Simulate = Callable[..., Mapping[str, pa.Table] | Pieces]
+#: all tables, or pieces of them as they are made (``dssn_sim.recorder.Pieces``).
+Simulate = Callable[..., Mapping[str, pa.Table] | Iterable[Piece]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def run_task(task: Task, work: Work | None = None, progress: Progress | None = N
         found = find_simulate(task.simulate)(plan, task.replication, report, **extra)
         check()  # an interruption that was swallowed may have left gaps
         origin = "write"
-        _write(task, found.items() if isinstance(found, Mapping) else found)
+        _write(task, found.items() if isinstance(found, Mapping) else found, getattr(found, "events", None))
     except PolicyFailed as error:
         first = error.first
         failure = FailureInfo(task.replication, "policy", type(first).__name__, str(first), first.where)
@@ -172,7 +172,7 @@ def _report(task: Task, horizon_s: float, progress: Progress | None) -> Report:
     return report
 
 
-def _write(task: Task, pieces: Pieces) -> None:
+def _write(task: Task, pieces: Iterable[Piece], events: int | None) -> None:
     """Write the tables as they are made; those that the backend did not fill are there and empty."""
     final = task.path
     beside = final.with_name(f".{final.name}.{os.getpid()}.tmp")
@@ -197,6 +197,7 @@ def _write(task: Task, pieces: Pieces) -> None:
                 "seed": task.seed,
                 "scenario_hash": task.scenario_hash,
                 "plan_digest": task.digest,
+                "events": events,
                 "tables": {
                     name: {"rows": file.rows, "sha256": file_digest(file.path)}
                     for name, file in files.items()
