@@ -74,7 +74,7 @@ TABLES: Final[dict[str, Table]] = {
         _table(
             "phases", "time of each phase of each delivery",
             ("order", _I, "", ""), ("cls", _S, "", ""), ("phase", _S, "", "market.states.PHASES"), ("start_s", _F, "s", ""),
-            ("end_s", _F, "s", ""), ("wait_s", _F, "s", "of it waiting for a server, node or link"), ("node", _S, "", "where, if one place"),
+            ("end_s", _F, "s", ""), ("wait_s", _F, "s", "of it waiting for a service or a node"), ("node", _S, "", "where, if one place"),
             ("detail", _S, "", "engine or step"),
         ),
         _table(

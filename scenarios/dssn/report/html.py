@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dssn.report.answer import answer, warnings
+from dssn.report.binding import find_binding
 from dssn.report.charts import cdf, cost, event, flowmap, phases, refusals, timeseries, utilisation
 from dssn.report.charts.base import Chart, NoChart
 from dssn.report.data import RunData
@@ -120,6 +121,7 @@ def render(data: RunData, charts: Sequence[Chart | NoChart] | None = None) -> st
         headline=[_kpi_row(k) for k in headline(kpis)],
         kpis=[_kpi_row(k) for k in kpis],
         phase_rows=_phase_rows(data),
+        shared_links=show(lost["link"], "s") if (lost := find_binding(data).lost_s) else "",
         grids=[grid for finding in found if relevance(data, finding) for grid in finding.grids],
         more_grids=[grid for finding in found if not relevance(data, finding) for grid in finding.grids],
         events=[k for k in drawn if k.startswith("event-")],

@@ -63,7 +63,7 @@ KPIS: Final[dict[str, KpiInfo]] = {
     "trade_to_settle": KpiInfo("s", "min", "exchange closes the deal to settlement allowed", _TAIL, delivered=True),
     "job_time": KpiInfo("s", "min", "job created to succeeded, by engine", _TAIL, delivered=True),
     "phase_time": KpiInfo("s", "min", "time in a phase per order that entered it"),
-    "phase_wait": KpiInfo("s", "min", "of it waiting for a server, node or link"),
+    "phase_wait": KpiInfo("s", "min", "of it waiting for a service or a node"),
     "queue_time": KpiInfo("s", "min", "waiting of all kinds per completed delivery", delivered=True),
     "slo_hit": KpiInfo("share", "max", "deliveries with a deadline that met it", delivered=True),
     "admit_refuse": KpiInfo("share", "min", "orders refused before anything ran, by reason"),

@@ -122,8 +122,9 @@ def draw(data: RunData) -> Chart | NoChart:
 
 def _caption(data: RunData) -> str:
     text = (
-        "Mean time per completed delivery by phase, each class to 100 %; the hatched part was spent waiting for a server, "
-        "a node or a link. Phases of one order can overlap, so the sum can be longer than order to result."
+        "Mean time per completed delivery by phase, each class to 100 %; the hatched part was spent waiting for a service "
+        "or a node (not for links that others used as well). Phases "
+        "of one order can overlap, so the sum can be longer than order to result."
     )
     if len(data.replications) < 2:
         return text + " One replication: no interval."
