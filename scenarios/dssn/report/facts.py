@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from dssn.report.numbers import show
+from dssn_models.compute.enclave import enclave_start_s
 from dssn_models.units import format_quantity
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def assumed(data: RunData) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
 
     Weight of a service operation: at most its calls times its time, and at most the busy time of its
     services, as a share of the mean time from order to result. Weight of an engine constant: the share of
-    all core-seconds that fell to the streams using it.
+    all core-seconds that fell to the streams using it. Weight of the start, quote or verification of a simulated
+    TEE: its seconds per completed order that used one, as a share of the time from order to result of those orders.
     """
     entries = data.fact("cost_entries", default=()) or ()
     found: dict[str, tuple[float, dict[str, str]]] = {}
@@ -49,16 +51,44 @@ def assumed(data: RunData) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
             "source": str(entry.get("source", "")),
         }
         found[what] = (share, row)
+    enclaves = _enclave_weights(data)
+    known = {str(e.get("entry", "")) for e in entries if isinstance(e, Mapping)}
+    for what, value, why in data.fact("assumptions", default=()) or ():
+        row = {"what": str(what), "value": str(value), "effect": "not estimated", "source": str(why)}
+        seconds, share = enclaves.get(row["what"], (0.0, 0.0))
+        if share >= _LEAST:
+            text = show(min(share, 1.0), "share", 2)
+            row["effect"] = (
+                f"{show(seconds, 's')} per order with such an enclave, {text} of its order to result"
+            )
+        elif row["what"] in enclaves:
+            row["effect"] = "next to none"
+        if row["what"] not in known:
+            found[row["what"]] = (share, row)
     ordered = sorted(found.values(), key=lambda r: (-r[0], r[1]["what"]))
     mattered = [row for share, row in ordered if share >= _LEAST]
     others = [row for share, row in ordered if share < _LEAST]
-    known = {str(e.get("entry", "")) for e in entries if isinstance(e, Mapping)}
-    others += [
-        {"what": str(what), "value": str(value), "effect": "not estimated", "source": str(why)}
-        for what, value, why in data.fact("assumptions", default=()) or ()
-        if str(what) not in known
-    ]
     return mattered, others
+
+
+def _enclave_weights(data: RunData) -> dict[str, tuple[float, float]]:
+    """Return, by constant of a simulated TEE, its time (s) per order that used one and its share of their time."""
+    keys = ["replication", "order"]
+    used = data.table("enclaves").merge(data.completed[[*keys, "order_to_result_s"]], on=keys)
+    if used.empty or data.plan is None:
+        return {}
+    found = {}
+    for tee in {n.tee.profile: n.tee for n in data.plan.nodes if n.tee is not None}.values():
+        own = used[used["profile"] == tee.profile]
+        times = own.drop_duplicates(keys)["order_to_result_s"]
+        if own.empty or times.sum() <= 0:
+            continue
+        built = sum(enclave_start_s(tee, float(size)) - tee.start_s for size in own["bytes"])
+        spent = {"start_s_per_byte": built}
+        spent |= {name: getattr(tee, name) * len(own) for name in ("start_s", "quote_s", "verify_s")}
+        for name, seconds in spent.items():
+            found[f"tee.{tee.profile}.{name}"] = (seconds / len(times), seconds / float(times.sum()))
+    return found
 
 
 def _weight(share: float) -> str:
