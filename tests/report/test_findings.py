@@ -270,8 +270,15 @@ def test_a_move_levels_the_busiest_and_the_idlest_place():
     assert "1 of 3 places run hot" in said.sentences[1]
 
 
-@pytest.mark.parametrize(("use", "advice"), [(0.3, "leave the hot ones"), (0.8, "need more room")])
-def test_hot_places_need_another_placement_only_if_others_have_room(use, advice):
+@pytest.mark.parametrize(
+    ("use", "executing", "advice"),
+    [
+        (0.3, 0.9, "leave the hot ones"),
+        (0.8, 0.9, "need more room"),
+        (0.3, 0.5, "does not say whether there is room elsewhere"),
+    ],
+)
+def test_hot_places_need_another_placement_only_if_others_have_room(use, executing, advice):
     at = np.arange(60.0, HORIZON, 60.0)
     value = np.where((at > 3600.0) & (at <= 4500.0), use, 0.1)
     samples = pd.DataFrame(
@@ -279,7 +286,8 @@ def test_hot_places_need_another_placement_only_if_others_have_room(use, advice)
     )
     nodes = pd.DataFrame(
         {"replication": 0, "node": ["dsn0", "dsn1"], "role": "dsn", "site": ["beijing", "shanghai"], "cores": 8.0, "jobs": 9,
-         "util_busy": [0.4, 0.1], "util_reserved": [0.4, 0.1], "busy_15min": 0.5, "reserved_15min": [0.95, 0.2],
+         "util_busy": [0.4, 0.1], "util_reserved": [0.4, 0.1], "busy_15min": [executing, 0.2],
+         "reserved_15min": [0.95, 0.2],
          "queue_mean": 0.0}
     )  # fmt: skip
     step = JobStepPlan("run", "tee.job", candidates=("dsn0", "dsn1"))
@@ -288,6 +296,7 @@ def test_hot_places_need_another_placement_only_if_others_have_room(use, advice)
     assert places.pooled_peak(data, "dsn") == pytest.approx(use)
     (said,) = places.finding(data)
     assert "1 of 2 places run hot" in said.sentences[1]
+    assert f"(peak 95 % held by jobs, {100 * executing:.0f} % executing)" in said.sentences[1]
     assert advice in said.sentences[1]
 
 

@@ -1,6 +1,7 @@
 """The HTML report: complete, self-contained, honest about what is missing."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dssn.report.data import RunData
 from dssn.report.facts import assumed, run_card, simulated
 from dssn.report.html import all_charts, read_kpis, render
 from dssn.report.numbers import show
+from dssn_models.plan import TeePlan
 
 
 class Page(HTMLParser):
@@ -121,6 +123,32 @@ def test_assumed_constants_are_listed_with_their_weight(data):
     assert by_name["row size"]["effect"] == "not estimated"
     assert all("%" in r["effect"] or " all " in r["effect"] for r in mattered)
     assert len(by_name) == len(mattered) + len(others)
+
+
+@pytest.mark.req("TB-03")
+def test_the_start_of_an_enclave_weighs_what_it_takes_of_the_orders_that_used_it(data):
+    tee = TeePlan("sgx2", 1e9, start_s=2.0, start_s_per_byte=1e-8, quote_s=0.0, verify_s=0.5)
+    nodes = tuple(replace(n, tee=tee) if n.id == "dsn0" else n for n in data.plan.nodes)
+    rows = [
+        (f"tee.sgx2.{name}", "?", "guess") for name in ("start_s", "start_s_per_byte", "quote_s", "slowdown")
+    ]
+    run = {**data.run, "assumptions": rows}
+    changed = RunData(run, data.summary, folder=data.folder, plan=replace(data.plan, nodes=nodes))
+    mattered, others = assumed(changed)
+    effects = {r["what"].removeprefix("tee.sgx2."): r["effect"] for r in mattered + others}
+    done = data.completed
+    mean = done.loc[done["cls"] == "urgent", "order_to_result_s"].mean()  # one enclave of 1e8 bytes each
+    for name, seconds in (("start_s", 2.0), ("start_s_per_byte", 1.0)):
+        text = f"{show(seconds, 's')} per order with such an enclave, {show(seconds / mean, 'share', 2)} of its order"
+        assert text in effects[name]
+    assert (effects["quote_s"], effects["slowdown"]) == ("next to none", "not estimated")
+    assert "tee.sgx2.start_s" in {r["what"] for r in mattered}
+
+
+def test_what_shared_links_cost_stands_beside_the_phases(page, data):
+    text, _ = page
+    cost = show(find_binding(data).lost_s["link"], "s")
+    assert f"Links that are shared cost {cost} per order" in text
 
 
 def test_run_card_names_seed_hash_and_versions(data):
@@ -290,6 +318,25 @@ def test_a_link_that_is_full_in_its_peak_is_named_though_nothing_binds_on_averag
     )
     assert found.kind == "none"
     assert "Nearly full in their busiest quarter of an hour: access-drn3 ab (97 %)" in found.sentence
+
+
+def test_a_node_that_jobs_hold_is_not_called_queued_for(data):
+    nodes = data.table("nodes").assign(busy_15min=0.34, reserved_15min=0.5, util_reserved=0.4)
+    nodes.loc[nodes["node"] == "dsn0", "reserved_15min"] = 1.0
+    changed = RunData(data.run, data.summary, {"nodes": nodes}, folder=data.folder, plan=data.plan)
+    found = find_binding(changed)
+    assert found.kind == "none"
+    assert "dsn0 (100 % held by jobs, 34 % executing)" in found.sentence
+    waited = show(found.lost_s["node"], "s")
+    assert found.sentence.endswith(f"Orders queued little for nodes: {waited} each.")
+    assert "queued" not in find_binding(data).sentence
+
+    shared = nodes.assign(busy_15min=1.0, reserved_15min=0.0, util_reserved=0.0)
+    found = find_binding(
+        RunData(data.run, data.summary, {"nodes": shared}, folder=data.folder, plan=data.plan)
+    )
+    assert "drn0 (100 % executing)" in found.sentence
+    assert "work does not queue but takes longer" in found.sentence
 
 
 def test_waiting_is_counted_by_quarter_of_an_hour(data):

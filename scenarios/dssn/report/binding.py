@@ -86,7 +86,7 @@ def _find_binding(data: RunData) -> Binding:
         return Binding(
             "none", "", lost,
             f"No resource binds over the whole run: orders waited {share} of the time from order to result; {_highest(data)}"
-            f"{_worst_window(data)}{_nearly_full(data)}",
+            f"{_worst_window(data)}{_nearly_full(data)}{_queued(data, nodes)}",
         )  # fmt: skip
     words = {
         "service": "control-plane services",
@@ -211,6 +211,7 @@ def waiting(data: RunData) -> pd.DataFrame:
 def _nearly_full(data: RunData, but: str = "") -> str:
     """Name the nodes and links that were nearly full in their busiest quarter of an hour."""
     found = []
+    busy = _executing(data)
     for table in ("nodes", "links"):
         frame = busiest(data, table)
         full = frame[frame["peak"] >= FULL].sort_values(["peak", "id"], ascending=[False, True])
@@ -219,11 +220,38 @@ def _nearly_full(data: RunData, but: str = "") -> str:
             if table == "links"
             else full[full["id"] != but]
         )
-        names = [f"{r['id']} ({show(float(r['peak']), 'share', 2)})" for _, r in rows.head(3).iterrows()]
+        names = [
+            f"{r['id']} ({show(float(r['peak']), 'share', 2)}{busy.get(str(r['id']), '')})"
+            for _, r in rows.head(3).iterrows()
+        ]
         if names:
             more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
             found.append(", ".join(names) + more)
     return f" Nearly full in their busiest quarter of an hour: {'; '.join(found)}." if found else ""
+
+
+def _executing(data: RunData) -> dict[str, str]:
+    """Return in words what the peak of each node was: cores held by jobs, or cores that executed."""
+    nodes = data.table("nodes")
+    if nodes.empty or "busy_15min" not in nodes:
+        return {}
+    peaks = nodes.groupby("node")[["busy_15min", "reserved_15min"]].mean()
+    return {
+        str(node): f" held by jobs, {show(busy, 'share', 2)} executing" if held > busy else " executing"
+        for node, busy, held in zip(peaks.index, *peaks.to_numpy(float).T, strict=True)
+    }
+
+
+def _queued(data: RunData, waited_s: float) -> str:
+    """Say what nearly full nodes meant for orders, if waiting for them did not bind."""
+    frame = busiest(data, "nodes")
+    full = frame[frame["peak"] >= FULL]
+    if full.empty:
+        return ""
+    text = f" Orders queued little for nodes: {show(waited_s, 's')} each."
+    if (full["extra"] == 0).any():  # cores are not held there
+        text += " On nodes that share their cores among jobs work does not queue but takes longer, which is not counted here."
+    return text
 
 
 def _highest(data: RunData) -> str:

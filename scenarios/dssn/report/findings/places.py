@@ -39,8 +39,9 @@ def shared_nodes(data: RunData) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``replication node role site kind region cores jobs use peak``; use is the larger of cores
-        held and cores executing, peak the same in the busiest stretch (the mean if that was not recorded).
+        Columns ``replication node role site kind region cores jobs use peak executing``; use is the larger of cores
+        held and cores executing, peak the same in the busiest stretch (the mean if that was not recorded),
+        executing the share of cores that execute in the busiest stretch (NaN if that was not recorded).
     """
     plan = data.plan
     names = _candidates(plan) if plan is not None else set()
@@ -56,6 +57,7 @@ def shared_nodes(data: RunData) -> pd.DataFrame:
         region=[sites[s].region if s in sites else "" for s in nodes["site"]],
         use=use,
         peak=peak.fillna(use),
+        executing=nodes["busy_15min"] if "busy_15min" in nodes else float("nan"),
     )
 
 
@@ -167,7 +169,7 @@ def _should(data: RunData, nodes: pd.DataFrame) -> str:
         part = nodes[nodes["node"] == name]
         peak = show(float(part["peak"].mean()), "share")
         ends.append(
-            f"{name} at {part['site'].iloc[0]}, {mean_text(data, part['use'].tolist(), 'share')} (peak {peak})"
+            f"{name} at {part['site'].iloc[0]}, {mean_text(data, part['use'].tolist(), 'share')} (peak {peak}{_executing(part)})"
         )
     delay = _delay(data, nodes, found)
     text = (
@@ -188,6 +190,13 @@ def _should(data: RunData, nodes: pd.DataFrame) -> str:
     together = pooled_peak(data, str(nodes["role"].iloc[0]))
     if not np.isfinite(together):
         return f"{text}; spread evenly all would be at {show(even, 'share')} on average."
+    busy = float(nodes[nodes["node"].isin(hot)].groupby("node")["executing"].mean().max())
+    if not busy >= _HOT:  # cores held by them against cores executing everywhere would be unlike quantities
+        return (
+            f"{text}, held by jobs rather than executing; all together execute on {show(together, 'share')} of their cores in "
+            f"the busiest quarter of an hour and are held or executing for {show(even, 'share')} on average. What all hold at "
+            "once is not recorded, so this does not say whether there is room elsewhere when one is hot."
+        )
     advice = (
         "there is room elsewhere when one is hot: work should leave the hot ones for the idle"
         if together < _HOT
@@ -197,6 +206,14 @@ def _should(data: RunData, nodes: pd.DataFrame) -> str:
         f"{text}; all together execute on {show(together, 'share')} of their cores in the busiest quarter of an hour, "
         f"so {advice}."
     )
+
+
+def _executing(part: pd.DataFrame) -> str:
+    """Return what a peak of a place was: held by jobs with how much of it executing, or executing."""
+    busy, peak = float(part["executing"].mean()), float(part["peak"].mean())
+    if not np.isfinite(busy):
+        return ""
+    return f" held by jobs, {show(busy, 'share')} executing" if busy < peak else " executing"
 
 
 def pooled_peak(data: RunData, role: str) -> float:
