@@ -39,6 +39,13 @@ def test_run_ends_with_key_figures_answer_and_report(folder):
     assert json.loads((path / "trace.json").read_text("utf-8"))["traceEvents"]
 
 
+@pytest.mark.req("TB-08")
+def test_one_replication_says_once_why_figures_have_no_interval(tmp_path):
+    text = call("run", "metro", *SHORT[:-1], "1", "--out", tmp_path / "one").stdout
+    assert text.count("a time average kept as a total of one replication has no spread") == 1
+    assert sum(row.rstrip().endswith("—") for row in text.splitlines()) >= 7
+
+
 def test_existing_folder_is_not_overwritten_unasked(folder):
     path, _ = folder
     assert "holds a run already" in call("run", "metro", *SHORT, "--out", path, code=2).stderr

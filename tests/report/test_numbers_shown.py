@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dssn.report.numbers import headline, show, show_estimate, show_interval, statistic
+from dssn.report.numbers import footnotes, headline, show, show_estimate, show_interval, statistic
 from dssn_sim.stats.kpi import Kpi
 
 
@@ -134,3 +134,14 @@ def test_headline_holds_every_objective_and_classes_only_where_asked():
 
 def test_statistics_in_words():
     assert (statistic("p50"), statistic("p99.9"), statistic("mean")) == ("median", "99.9 % within", "mean")
+
+
+def test_a_reason_for_no_interval_is_given_once():
+    cells, notes = footnotes(["1 – 2 s", *["none: a total"] * 7])
+    assert cells == ["1 – 2 s", *["—"] * 7]
+    assert notes == ["— no interval: a total"]
+    cells, notes = footnotes(
+        ["none: a total", "none: 3 observations", "none: a count"] * 2 + ["none: 1 observation"]
+    )
+    assert cells == [*["— (1)", "— (2)", "— (3)"] * 2, "none: 1 observation"]
+    assert notes[1] == "— (2) no interval: 3 observations"

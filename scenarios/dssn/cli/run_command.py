@@ -235,7 +235,7 @@ def _as_json(folder: RunFolder, report_path: Path) -> dict[str, Any]:
 
 def _print_result(folder: RunFolder, data: RunData, report_path: Path) -> None:
     from dssn.report.answer import answer, warnings
-    from dssn.report.numbers import headline, show, show_kpi
+    from dssn.report.numbers import footnotes, headline, show, show_kpi
 
     kpis, verdicts = folder.kpis, folder.objectives
     info = folder.run["scenario"]
@@ -244,17 +244,22 @@ def _print_result(folder: RunFolder, data: RunData, report_path: Path) -> None:
         line(info["question"])
     line()
     rows = []
-    for k in headline(kpis):
+    shown = headline(kpis)
+    found = [show_kpi(k) for k in shown]
+    intervals, notes = footnotes([interval for _, interval in found])
+    for k, (value, _), interval in zip(shown, found, intervals, strict=True):
         verdict = next((v for v in verdicts if v.key == k.key), None)
         judged = ""
         if verdict is not None:
             judged = (
                 f"{'≤' if verdict.direction == 'max' else '≥'} {show(verdict.bound, k.unit)}: {verdict.met}"
             )
-        rows.append((_about(k), *show_kpi(k), judged))
+        rows.append((_about(k), value, interval, judged))
     level = f"{show(data.confidence, 'share')} interval"
     heads = ["figure", "value", level, "objective"]
     table(heads, rows, right=["value"], least={"value": 9, level: 18, "objective": 14})
+    for note in notes:
+        line(note)
     line()
     for sentence in answer(data, kpis, verdicts):
         line(sentence)

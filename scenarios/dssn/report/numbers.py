@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from dssn_models.units import KINDS, format_quantity
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TITLES",
     "KpiLike",
+    "footnotes",
     "headline",
     "show",
     "show_estimate",
@@ -136,6 +138,23 @@ def show(value: float | None, unit: str, digits: int = 3) -> str:
     if unit == "1/h":
         return f"{_number(value, digits)} /h"
     return f"{_number(value, digits)} {unit}".strip()
+
+
+def footnotes(intervals: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return intervals with a dash where several have the same reason for none, and such reasons, each once.
+
+    Examples
+    --------
+    >>> footnotes(["1 – 2 s", "none: a total", "none: a total"])
+    (['1 – 2 s', '—', '—'], ['— no interval: a total'])
+    >>> footnotes(["none: a total", "none: a count"])
+    (['none: a total', 'none: a count'], [])
+    """
+    counts = Counter(text for text in intervals if text.startswith("none: "))
+    reasons = [text for text, many in counts.items() if many > 1]
+    marks = {r: f"— ({i})" if len(reasons) > 1 else "—" for i, r in enumerate(reasons, 1)}
+    notes = [f"{mark} no interval: {reason.removeprefix('none: ')}" for reason, mark in marks.items()]
+    return [marks.get(text, text) for text in intervals], notes
 
 
 #: Below this a share is 0 (or 1, if it lacks no more), and a difference nothing against what it is one of.
