@@ -31,7 +31,7 @@ def test_faults_across_sections_show_beside_faults_of_the_schema():
     )
     assert found(text) == [
         ("E201", "run.sed"),
-        ("E301", "workload.psi.consumers"),
+        ("E301", "workload.psi.consumers.0"),
         ("E301", "nodes.extra.site"),
         ("E208", "nodes.extra.size"),
     ]
@@ -265,3 +265,53 @@ def test_a_misspelt_key_is_told_once():
 def test_faults_of_an_override_show_beside_those_of_the_file():
     text = "import: metro\nrun: {sed: 3}\noverrides: {night: {run: {sample: 3}}}\n"
     assert found(text) == [("E201", "run.sed"), ("E204", "run.sample")]
+
+
+def orders_of(*streams):
+    """Return what is said of too many orders in metro with these streams changed."""
+    text = "import: metro\n" + "".join(streams)
+    return [(p.path, p.found) for p in check_text(text, "text") if p.code == "E310"]
+
+
+def test_too_many_orders_are_told_of_the_streams_that_make_them():
+    two = "workload: {api: {arrivals: {rate: 20000 /s}}, tee: {arrivals: {rate: 30000 /s}}}\n"
+    assert [path for path, _ in orders_of(two)] == [
+        f"workload.{name}.arrivals.rate" for name in ("api", "tee")
+    ]
+    together = "workload: {api: {arrivals: {rate: 5000 /s}}, psi: {arrivals: {rate: 4000 /s}}}\n"
+    [(path, what)] = orders_of(together)  # neither is too much alone: 13.5 and 10.8 million in 45 min
+    assert (path, what) == (
+        "workload.api.arrivals.rate", "about 2.43e+07 orders a replication, most in stream 'api' (1.35e+07)",
+    )  # fmt: skip
+
+
+def test_a_horizon_that_is_too_long_does_not_hide_too_many_orders():
+    long, fast = "run: {horizon: 30 year}\n", "workload: {tee: {arrivals: {rate: 900000 /s}}}\n"
+    few = "workload: {psi: {arrivals: {rate: 10 /h}}, api: {arrivals: {rate: 1 /h}}, tee: {arrivals: {rate: 1 /h}}}\n"
+    assert [path for path, _ in orders_of(long, few)] == ["run.horizon"]
+    paths = {path for path, _ in orders_of(long, fast)}
+    assert {"run.horizon", "workload.tee.arrivals.rate"} <= paths
+
+
+def test_a_wrong_item_of_a_list_is_told_at_its_place():
+    text = (
+        "import: metro\n"
+        "workload:\n"
+        "  psi: {consumers: [bank, hospitl, carrier], assets: [calls, taxes]}\n"
+        "  api: {consumers: {ids: [shop, shup]}, assets: {node: [carrier, bnk]}}\n"
+    )
+    told = {p.path: p for p in check_text(text, "text")}
+    places = {path: (p.code, p.line, p.column) for path, p in told.items()}
+    assert places == {
+        "workload.psi.consumers.1": ("E301", 3, 27),
+        "workload.psi.consumers.2": ("E307", 3, 36),
+        "workload.psi.assets.1": ("E301", 3, 62),
+        "workload.api.consumers.ids.1": ("E301", 4, 33),
+        "workload.api.assets.node.1": ("E301", 4, 66),
+    }
+    # Only nodes that may stand there are offered.
+    assert told["workload.psi.consumers.1"].allowed == "bank, shop"
+    assert told["workload.psi.consumers.1"].hint != "hospital"
+    assert set(told["workload.api.assets.node.1"].allowed.split(", ")) == {
+        "carrier", "hospital", "cityhall", "dsn1", "dsn2", "dsn3",
+    }  # fmt: skip

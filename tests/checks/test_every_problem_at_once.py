@@ -93,7 +93,7 @@ FAULTS: dict[str, Wrong] = {
     "size of a node": Wrong("E208", "nodes.t-pool.size", node("t-pool", size="8cores")),
     "site of a node": Wrong("E301", "nodes.t-dsn2.site", node("t-dsn2", site="Atlantis")),
     "sites of a group": Wrong(
-        "E301", "nodes.t-lost.generate.sites",
+        "E301", "nodes.t-lost.generate.sites.0",
         {"nodes": [{"generate": {"prefix": "t-lost", "role": "pool", "count": 1, "sites": ["Atlantis"]}}]},
     ),
     "node without site": Wrong("E202", "nodes.t-bare", {"nodes": [{"id": "t-bare", "role": "platform"}]}),
@@ -111,9 +111,15 @@ FAULTS: dict[str, Wrong] = {
     "level": Wrong("E206", "assets.t-one.level", {"assets": {"t-one": {"level": 7}}}),
     "class": Wrong("E301", "workload.t-psi.class", stream("t-psi", **{"class": "standrad"})),
     "engine": Wrong("E207", "workload.t-psi.job.engine", stream("t-psi", job={"engine": "psi.rr2"})),
-    "two consumers": Wrong("E307", "workload.t-psi.consumers", stream("t-psi", consumers=["t-dsn", "t-drnn"])),
+    "two consumers": Wrong("E307", "workload.t-psi.consumers.0", stream("t-psi", consumers=["t-dsn", "t-drnn"])),
     "parties": Wrong("E314", "workload.t-psi.parties", stream("t-psi", parties=5)),
     "arrival rate": Wrong("E204", "workload.t-psi.arrivals.rate", stream("t-psi", arrivals={"rate": 5})),
+    "orders": Wrong(
+        "E310", "workload.t-fast.arrivals.rate",
+        {"workload": [{
+            "id": "t-fast", "arrivals": {"kind": "poisson", "rate": "900000 /s"}, "consumers": ["t-drn"],
+            "assets": ["t-one"], "job": {"engine": "psi.rr22", "rows": 1000}}]},
+    ),
     "profile": Wrong("E301", "workload.t-tee.arrivals.profile", stream("t-tee", arrivals={"profile": "ofice"})),
     "sector": Wrong("E301", "workload.t-tee.assets.sector", stream("t-tee", assets={"sector": "t-othr"})),
     "place": Wrong(

@@ -76,7 +76,7 @@ def heal(places: Places, err: ValidationError, spoilt: Sequence[Loc] = ()) -> He
 def _original(loc: Loc, kept: Mapping[Loc, list[int]]) -> Loc:
     out: Loc = ()
     for part in loc:
-        numbers = kept.get(out)
+        numbers = kept.get(out[:-1] if out[-1:] == ("ids",) and out not in kept else out)
         known = numbers is not None and isinstance(part, int) and part < len(numbers)
         out = (*out, numbers[part] if known else part)  # type: ignore[index]
     return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from dssn.compile.codes import Loc, RawProblem
 from dssn.compile.judge import ANY, NAME
@@ -11,6 +11,7 @@ from dssn.compile.needs import (
     among_chosen,
     asset_names,
     assets_chosen,
+    item_of,
     node_names,
     nodes_chosen,
     of_entry,
@@ -24,6 +25,7 @@ from dssn.compile.streams import groups
 from dssn.compile.world import World
 from dssn.schema.selectors import AssetChoice, NodeSelector, SiteSelector
 from dssn.schema.workload import Diurnal, Stream
+from dssn_models.plan import NodePlan
 
 __all__ = ["check_streams", "named_nodes", "named_sites", "parties_of"]
 
@@ -33,9 +35,9 @@ __all__ = ["check_streams", "named_nodes", "named_sites", "parties_of"]
 
 def named_sites(world: World, loc: Loc, chosen: SiteSelector) -> Iterator[RawProblem]:
     """E301: the sites, provinces and regions that a selector names exist."""
-    for name in chosen.ids or ():
+    for j, name in enumerate(chosen.ids or ()):
         if name not in world.site_by_id:
-            yield unknown(loc, name, "site", world.site_by_id, SITES)
+            yield unknown_item(loc, j, name, "site", world.site_by_id, SITES)
     yield from _named_places(world, loc, chosen)
 
 
@@ -44,26 +46,37 @@ def _named_places(
 ) -> Iterator[RawProblem]:
     for key in ("province", "region"):
         known = sorted({getattr(s, key) for s in world.topology.sites} - {""})
-        for name in getattr(chosen, key) or ():
+        for j, name in enumerate(getattr(chosen, key) or ()):
             if name not in known:
-                yield unknown((*loc, key), name, key, known, places(key))
+                yield unknown((*loc, key, j), name, key, known, places(key))
 
 
-def named_nodes(world: World, loc: Loc, chosen: NodeSelector) -> Iterator[RawProblem]:
-    """E301: the nodes, roles, sites, provinces and regions that a selector names exist."""
+def named_nodes(
+    world: World, loc: Loc, chosen: NodeSelector, only: str | None = None
+) -> Iterator[RawProblem]:
+    """E301: the nodes, roles, sites, provinces and regions that a selector names exist.
+
+    Where nodes of the role ``only`` may stand alone, no others are offered.
+    """
+    offered = world.node_by_id if only is None else world.ids_of_role(only)
     for j, name in enumerate(chosen.ids or ()):
         if name not in world.node_by_id:
             made = node_names(world.scenario, [name])
-            yield unknown_item(loc, j, name, "node", world.node_by_id, made)
+            yield unknown_item(loc, j, name, _node(only), offered, made)
     roles = {n.role for n in world.nodes}
-    for name in chosen.role or ():
+    for j, name in enumerate(chosen.role or ()):
         if name not in roles:
             made = (*of_entry("nodes", "role"), ("nodes", ANY, "generate", "sites"))
-            yield unknown((*loc, "role"), name, "node of role", sorted(roles), made)
-    for name in chosen.site or ():
+            may = sorted(roles if only is None else roles & {only})
+            yield unknown((*loc, "role", j), name, "node of role", may, made)
+    for j, name in enumerate(chosen.site or ()):
         if name not in world.site_by_id:
-            yield unknown((*loc, "site"), name, "site", world.site_by_id, SITES)
+            yield unknown((*loc, "site", j), name, "site", world.site_by_id, SITES)
     yield from _named_places(world, loc, chosen)
+
+
+def _node(role: str | None) -> str:
+    return "node" if role is None else f"node of role {role}"
 
 
 # ------------------------------------------------------------------ streams
@@ -109,14 +122,16 @@ def _exchange(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
 def _consumers(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
     """E301, E302, E307: who orders; looked at apart from the assets, so that an error in one hides none in the other."""
     where: Loc = (*loc, "consumers")
-    names = list(named_nodes(world, where, spec.consumers))
+    names = list(named_nodes(world, where, spec.consumers, "drn"))
     yield from names
     consumers = choose_nodes(world.nodes, world.site_by_id, spec.consumers)
     needs = nodes_chosen(world.scenario, where, spec.consumers)
     if not consumers and not names:
         yield RawProblem("E302", where, "no consumer is chosen", "at least one DRN", "", needs)
     wrong = [n for n in consumers if n.role != "drn"]
-    if wrong:
+    if spec.consumers.ids is not None:
+        yield from _no_consumers(world, spec.consumers.ids, {n.id: n for n in wrong}, where)
+    elif wrong:
         count = "1 consumer is" if len(wrong) == 1 else f"{len(wrong)} consumers are"
         what = f"{count} no DRN, first '{wrong[0].id}' of role {wrong[0].role}"
         names_of = [n.id for n in wrong]
@@ -126,13 +141,26 @@ def _consumers(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
     for name in spec.consumers.weights:
         if name not in world.node_by_id:
             made = node_names(world.scenario, [name])
-            yield unknown((*where, "weights", name), name, "consumer", world.node_by_id, made)
+            yield unknown((*where, "weights", name), name, "consumer", world.ids_of_role("drn"), made)
+
+
+def _no_consumers(
+    world: World, ids: Sequence[str], wrong: Mapping[str, NodePlan], where: Loc
+) -> Iterator[RawProblem]:
+    """E307: those of the listed consumers that are no DRN, each at its place."""
+    for j, name in enumerate(ids):
+        if name in wrong:
+            item = item_of(where, j)
+            needs = (*item, *of_nodes(world, [name], ("role", "id", "prefix", "sites")))
+            what = f"'{name}' is a {wrong[name].role}"
+            yield RawProblem("E307", item[0], what, "a node of role drn", "", needs)
 
 
 def _assets(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
     """E301, E302: what is ordered."""
     where: Loc = (*loc, "assets")
     sectors = sorted({a.sector for a in world.assets if a.sector})
+    dsn = world.ids_of_role("dsn")
     missing = [
         unknown_item(where, j, name, "asset", world.asset_by_id, asset_names(world.scenario, [name]))
         for j, name in enumerate(spec.assets.ids or ())
@@ -140,13 +168,13 @@ def _assets(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:
     ]
     made = (*of_entry("assets", "sector"), ("assets", ANY, "generate", "sectors"))
     missing += [
-        unknown((*where, "sector"), name, "sector", sectors, made)
-        for name in spec.assets.sector or ()
+        unknown((*where, "sector", j), name, "sector", sectors, made)
+        for j, name in enumerate(spec.assets.sector or ())
         if name not in sectors
     ]
     missing += [
-        unknown((*where, "node"), name, "node", world.node_by_id, node_names(world.scenario, [name]))
-        for name in spec.assets.node or ()
+        unknown((*where, "node", j), name, _node("dsn"), dsn, node_names(world.scenario, [name]))
+        for j, name in enumerate(spec.assets.node or ())
         if name not in world.node_by_id
     ]
     missing += _named_places(world, where, spec.assets)

@@ -9,7 +9,7 @@ from dssn.compile.choices import named_nodes, parties_of
 from dssn.compile.codes import Loc, RawProblem
 from dssn.compile.judge import ANY
 from dssn.compile.needs import groups_of_role, nodes_chosen, of_entry, of_nodes
-from dssn.compile.streams import MAX_ORDERS, Share, candidates, groups, helper_roles
+from dssn.compile.streams import MAX_HORIZON, MAX_ORDERS, Share, candidates, groups, helper_roles
 from dssn.compile.world import World
 from dssn.problems import nearest
 from dssn.schema.jobs import Job
@@ -36,11 +36,10 @@ _NODES_TRIED: Final = 2000
 _DRAWS: Final = 1000
 
 
-def expected_orders(world: World) -> float:
-    """Return the mean number of orders in one replication."""
-    horizon = world.scenario.run.horizon
+def expected_orders(world: World, number: int, horizon: float) -> float:
+    """Return the mean number of orders of an entry of ``workload`` within the horizon (s)."""
     total = 0.0
-    for plan in world.streams:
+    for plan in world.plans_of(number):
         a = plan.arrivals
         start, end = a.start_s, min(horizon, a.end_s if a.end_s is not None else horizon)
         if a.kind in ("schedule", "trace"):
@@ -56,14 +55,35 @@ def expected_orders(world: World) -> float:
     return total
 
 
+#: What sets the pace of arrivals, by kind.
+_PACE: Final = ("rate", "gap", "every", "times", "file")
+
+
 def check_orders(world: World) -> Iterator[RawProblem]:
-    """E310: a replication has a number of orders that fits into memory."""
-    orders = expected_orders(world)
-    if orders > MAX_ORDERS:
-        what = f"about {orders:.3g} orders a replication"
+    """E310: a replication has a number of orders that fits into memory; else the streams with most are named."""
+    horizon, within = world.scenario.run.horizon, "a replication"
+    on_horizon: tuple[Loc, ...] = (("run", "horizon"),)
+    if horizon > MAX_HORIZON:  # wrong itself, and told; here it counts as the longest that is allowed
+        horizon, within, on_horizon = MAX_HORIZON, "even in a horizon of 20 years", ()
+    workload = world.scenario.workload
+    counts = {i: expected_orders(world, i, horizon) for i in range(len(workload))}
+    alone = [i for i, count in counts.items() if count > MAX_ORDERS]
+    others = [i for i in counts if i not in alone]
+    together = sum(counts[i] for i in others)
+    found = [(i, [i], f"about {counts[i]:.3g} orders {within} in stream '{workload[i].id}'") for i in alone]
+    if together > MAX_ORDERS:
+        most = max(others, key=lambda i: counts[i])
+        what = (
+            f"about {together:.3g} orders {within}, most in stream '{workload[most].id}' ({counts[most]:.3g})"
+        )
+        found.append((most, others, what))
+    for i, those, what in found:
+        arrivals = workload[i].arrivals
+        pace = next(key for key in _PACE if getattr(arrivals, key, None))
         keys = ("arrivals", "consumers", "assets", "per")
-        needs = (("run", "horizon"), ("profiles",), *(("workload", ANY, key) for key in keys))
-        yield RawProblem("E310", ("workload",), what, f"at most {MAX_ORDERS:.3g}", "", needs)
+        needs = (*on_horizon, ("profiles",), *(("workload", k, key) for k in those for key in keys))
+        loc: Loc = ("workload", i, "arrivals", pace)
+        yield RawProblem("E310", loc, what, f"at most {MAX_ORDERS:.3g}", "", needs)
 
 
 def check_trace_columns(world: World) -> Iterator[RawProblem]:
@@ -118,7 +138,7 @@ def check_helpers(world: World) -> Iterator[RawProblem]:
 def _named_helpers(world: World, loc: Loc, place: NodeSelector) -> Iterator[RawProblem]:
     """E301: names of a place that do not exist; a role that there is but nobody has is another matter."""
     for raw in named_nodes(world, loc, place):
-        if raw.loc[-1] != "role" or not any(f"'{role}'" in raw.found for role in ROLES):
+        if raw.loc[-2:-1] != ("role",) or not any(f"'{role}'" in raw.found for role in ROLES):
             yield raw
 
 

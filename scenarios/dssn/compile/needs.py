@@ -21,6 +21,7 @@ __all__ = [
     "asset_names",
     "assets_chosen",
     "groups_of_role",
+    "item_of",
     "listed",
     "node_names",
     "nodes_chosen",
@@ -58,12 +59,17 @@ def unknown(loc: Loc, name: str, what: str, names: Iterable[str], needs: Needs =
     )
 
 
+def item_of(loc: Loc, number: int) -> Needs:
+    """Return the places of an id in a selector, which may be a plain list; the first is where to report it."""
+    return ((*loc, "ids", number), (*loc, number))
+
+
 def unknown_item(
     loc: Loc, number: int, name: str, what: str, names: Iterable[str], needs: Needs
 ) -> RawProblem:
     """Return the problem of an unknown id in a selector; what else stands in the selector does not matter."""
-    raw = unknown(loc, name, what, names)
-    return raw._replace(needs=((*loc, "ids", number), (*loc, number), *needs))
+    item = item_of(loc, number)
+    return unknown(item[0], name, what, names)._replace(needs=(*item, *needs))
 
 
 def places(key: str) -> Needs:

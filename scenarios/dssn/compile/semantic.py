@@ -17,7 +17,7 @@ from dssn.compile.forms import check_forms
 from dssn.compile.judge import ANY, NAME, Taint, judge
 from dssn.compile.needs import SITES, among_chosen, node_names, of_nodes, places, unknown
 from dssn.compile.services import NEEDED
-from dssn.compile.streams import groups
+from dssn.compile.streams import MAX_HORIZON, groups
 from dssn.compile.world import World
 from dssn.schema.nodes import Asset, AssetGroup, GeneratedAssets, GeneratedNodes, Node
 from dssn_models.plan import PolicyPlan
@@ -47,7 +47,7 @@ def check_run(world: World) -> Iterator[RawProblem]:
     elif run.warmup >= run.horizon:
         found = f"a warm-up of {run.warmup:g} s in a horizon of {run.horizon:g} s"
         yield problem("E306", "warmup", found, "a warm-up shorter than the horizon")
-    if run.horizon > 20 * 365 * 86400.0:
+    if run.horizon > MAX_HORIZON:
         yield problem("E310", "horizon", "a horizon of over 20 years", "at most 20 years")
     most = {"sample": (1e6, "over 10^6 samples"), "telemetry": (1e7, "over 10^7 telemetry periods")}
     for key, (count, what) in most.items():
@@ -199,7 +199,7 @@ def check_assets(world: World) -> Iterator[RawProblem]:
                     "E307", loc, f"'{node.id}' is a {node.role}", "a node of role dsn", "", needs
                 )
         else:
-            yield from named_nodes(world, ("assets", i, "generate", "nodes"), entry.generate.nodes)
+            yield from named_nodes(world, ("assets", i, "generate", "nodes"), entry.generate.nodes, "dsn")
             yield from _only_dsn(world, ("assets", i, "generate", "nodes"), entry.generate)
 
 
@@ -246,6 +246,13 @@ def check_policies(world: World) -> Iterator[RawProblem]:
             yield RawProblem("E313", ("policies", kind), exc.found, exc.allowed, exc.hint)
 
 
+#: What decides on the classes of a trace's orders.
+_TRACED: Final = tuple(
+    ("workload", ANY, "arrivals", key)
+    for key in ("kind", "file", "time", "skip", "start", "end", "time_scale", "limit", "classes", "where")
+)
+
+
 def check_objectives(world: World) -> Iterator[RawProblem]:
     """E301, W302: objectives speak of something that happens."""
     classes = [c.id for c in world.scenario.classes]
@@ -261,7 +268,8 @@ def check_objectives(world: World) -> Iterator[RawProblem]:
         if o.cls is not None and o.cls not in classes:
             yield unknown((*loc, "class"), o.cls, "class", classes, (("classes", ANY, "id"),))
         elif o.cls is not None and o.cls not in used:
-            yield unused((*loc, "class"), f"no stream has class '{o.cls}'", "class", "arrivals")
+            raw = unused((*loc, "class"), f"no stream has class '{o.cls}'", "class")
+            yield raw._replace(needs=(*raw.needs, *_TRACED))
         if o.kpi == "trade_to_settle" and not any(s.exchange for s in streams):
             yield unused(kpi, "no stream trades through an exchange", "exchange")
         asks = any(s.net.rate is not None for s in streams) or world.scenario.policies.technology is not None

@@ -25,9 +25,11 @@ from dssn_models.plan import (
     StreamPlan,
 )
 
-__all__ = ["MAX_ORDERS", "Share", "compile_stream", "groups", "helper_roles", "steps"]
+__all__ = ["MAX_HORIZON", "MAX_ORDERS", "Share", "compile_stream", "groups", "helper_roles", "steps"]
 
 MAX_ORDERS: Final = 20_000_000
+#: Longest horizon (s): 20 years.
+MAX_HORIZON: Final = 20 * 365 * 86400.0
 _RATED: Final = (Poisson, Diurnal, Bursts)
 
 

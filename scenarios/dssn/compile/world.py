@@ -128,10 +128,18 @@ class World:
     @cached_property
     def streams(self) -> tuple[StreamPlan, ...]:
         """Order streams; a trace is read here."""
+        return tuple(plan for plans in self._plans for plan in plans)
+
+    @cached_property
+    def _plans(self) -> tuple[tuple[StreamPlan, ...], ...]:
         from dssn.compile.streams import compile_stream
 
         found = enumerate(self.scenario.workload)
-        return tuple(plan for i, spec in found for plan in compile_stream(self, spec, ("workload", i)))
+        return tuple(tuple(compile_stream(self, spec, ("workload", i))) for i, spec in found)
+
+    def plans_of(self, number: int) -> tuple[StreamPlan, ...]:
+        """Return the plans of one entry of ``workload``: one, or one per group and per class of its trace."""
+        return self._plans[number]
 
     @cached_property
     def faults(self) -> tuple[FaultPlan, ...]:
