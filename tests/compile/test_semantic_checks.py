@@ -118,6 +118,15 @@ CASES = [
     ("sector: one}\nw", "sector: one}\n  - {id: y, node: b, level: 1, rows: 1, sector: one, forms: [tee]}\nw", "W307",
      ("workload", 0), ""),
     ("{engine: psi.rr22, rows: 1000}", "{engine: transfer.bulk, size: 1 MB}", "W304", ("workload", 0), ""),
+    ("{sector: one}", "[x, x]", "W308", ("workload", 0, "assets", "ids", 1), ""),
+    ("consumers: [a]", "consumers: {ids: [a, a]}", "W308", ("workload", 0, "consumers", "ids", 1), ""),
+    ("rows: 1000, sector", "rows: 1000, row_size: 2 GB, sector", "W309", ("assets", 0, "rows"), ""),
+    ("kind: diurnal, rate: 60 /h, profile: office}",
+     "kind: bursts, rate: 60 /h, windows: [{at: 0 s, duration: 1 s, factor: 2}, {at: 1 h, duration: 1 s, factor: 2}]}",
+     "W301", ("workload", 0, "arrivals", "windows", 1, "at"), ""),
+    ("kind: diurnal, rate: 60 /h, profile: office}",
+     "kind: bursts, rate: 60 /h, end: 5 min, windows: [{at: 6 min, duration: 1 s, factor: 2}]}",
+     "W301", ("workload", 0, "arrivals", "windows", 0, "at"), ""),
 ]  # fmt: skip
 
 

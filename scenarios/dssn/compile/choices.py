@@ -99,10 +99,23 @@ def check_streams(world: World) -> Iterator[RawProblem]:
         for value, name in column.map.items() if column is not None else ():
             if name not in classes:
                 yield unknown((*loc, "arrivals", "classes", "map", value), name, "class", classes, known_by)
+        yield from _named_twice(spec, loc)
         yield from _exchange(world, spec, loc)
         yield from _consumers(world, spec, loc)
         yield from _assets(world, spec, loc)
         yield from _shares(world, spec, loc)
+
+
+def _named_twice(spec: Stream, loc: Loc) -> Iterator[RawProblem]:
+    """W308: a list of consumers or assets names each once."""
+    for key in ("consumers", "assets"):
+        ids = getattr(spec, key).ids or ()
+        seen: set[str] = set()
+        for j, name in enumerate(ids):
+            if name in seen:
+                item = item_of((*loc, key), j)
+                yield RawProblem("W308", item[0], f"'{name}' is named twice and counts once", "", "", item)
+            seen.add(name)
 
 
 def _exchange(world: World, spec: Stream, loc: Loc) -> Iterator[RawProblem]:

@@ -133,9 +133,9 @@ SEMANTIC: Final[dict[str, tuple[str, str, str]]] = {
         "Ask for less, or give the parties faster access lines.",
     ),
     "W301": (
-        "fault after the end",
-        "The fault begins after the horizon and will hardly be seen.",
-        "Move the fault or lengthen the horizon.",
+        "begins after the end",
+        "The fault, or the window of a burst, begins after the horizon or the stream's `end` and will hardly be seen.",
+        "Move it, or lengthen the horizon.",
     ),
     "W302": (
         "nothing to measure",
@@ -175,5 +175,15 @@ SEMANTIC: Final[dict[str, tuple[str, str, str]]] = {
             "stream. The orders that meet them are refused."
         ),
         "Choose other assets or another channel. Meant as a test of refusals? Then all is well.",
+    ),
+    "W308": (
+        "named twice",
+        "A stream's list of consumers or assets names one of them again; it is chosen as often as the others.",
+        "Remove it; give it a weight if it should be chosen more often.",
+    ),
+    "W309": (
+        "asset larger than the disk",
+        "The rows of an asset times their size are more than the disk of its node. The simulator runs it nevertheless.",
+        "Give the node a larger `disk`, or the asset fewer or smaller rows.",
     ),
 }

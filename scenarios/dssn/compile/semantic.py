@@ -20,7 +20,8 @@ from dssn.compile.services import NEEDED
 from dssn.compile.streams import MAX_HORIZON, groups
 from dssn.compile.world import World
 from dssn.schema.nodes import Asset, AssetGroup, GeneratedAssets, GeneratedNodes, Node
-from dssn_models.plan import PolicyPlan
+from dssn.schema.workload import Bursts
+from dssn_models.plan import AssetPlan, PolicyPlan
 from dssn_models.policies.registry import PolicyError, resolve
 
 if TYPE_CHECKING:
@@ -203,6 +204,25 @@ def check_assets(world: World) -> Iterator[RawProblem]:
             yield from _only_dsn(world, ("assets", i, "generate", "nodes"), entry.generate)
 
 
+def check_disks(world: World) -> Iterator[RawProblem]:
+    """W309: an asset fits on the disk of its node; of a generated group the largest that does not is told."""
+    large: dict[Loc, AssetPlan] = {}
+    for asset, loc in world.offered:
+        node = world.node_by_id.get(asset.node)
+        if node is not None and asset.rows * asset.row_bytes > node.disk_bytes:
+            known = large.setdefault(loc, asset)
+            if asset.rows * asset.row_bytes > known.rows * known.row_bytes:
+                large[loc] = asset
+    for loc, asset in large.items():
+        disk = world.node_by_id[asset.node].disk_bytes
+        what = f"'{asset.id}' has {asset.rows * asset.row_bytes / 1e9:.4g} GB, the disk of '{asset.node}' {disk / 1e9:.4g} GB"
+        needs = (
+            *((*loc, key) for key in ("rows", "row_size", "node", "nodes")), ("run", "seed"),
+            *of_nodes(world, [asset.node], ("disk", "id", "prefix")),
+        )  # fmt: skip
+        yield RawProblem("W309", (*loc, "rows"), what, "", "", needs)
+
+
 def _only_dsn(world: World, loc: Loc, group: AssetGroup) -> Iterator[RawProblem]:
     made = {a.node for a, where in world.offered if where == loc[:-1]}
     wrong = sorted(n for n in made if world.node_by_id[n].role != "dsn")
@@ -301,12 +321,28 @@ def check_faults(world: World) -> Iterator[RawProblem]:
             yield RawProblem("W301", loc, what, "", "", (loc, ("run", "horizon")))
 
 
+def check_bursts(world: World) -> Iterator[RawProblem]:
+    """W301: windows of bursts begin before the last order may come."""
+    horizon = world.scenario.run.horizon
+    for i, spec in enumerate(world.scenario.workload):
+        if not isinstance(spec.arrivals, Bursts):
+            continue
+        arrivals: Loc = ("workload", i, "arrivals")
+        ends = spec.arrivals.end is not None and spec.arrivals.end < horizon
+        end, name = (spec.arrivals.end, "end of the stream") if ends else (horizon, "horizon")
+        for j, burst in enumerate(spec.arrivals.windows):
+            if burst.at >= (end or 0.0):
+                loc: Loc = (*arrivals, "windows", j, "at")
+                what = f"a window at {burst.at:g} s, the {name} is {end:g} s"
+                yield RawProblem("W301", loc, what, "", "", (loc, (*arrivals, "end"), ("run", "horizon")))
+
+
 #: In the order of the file's sections.
 CHECKS: Final[tuple[Check, ...]] = (
     check_run, check_sites, check_planes, check_roles_of_access, check_access, check_topology, check_names,
-    check_mixes, check_assets, check_streams, check_isolation, check_rates, check_paths, check_orders,
+    check_mixes, check_assets, check_disks, check_streams, check_isolation, check_rates, check_paths, check_orders,
     check_trace_columns, check_helpers, check_room, check_services, check_policies, check_objectives, check_faults,
-    check_forms,
+    check_bursts,    check_forms,
 )  # fmt: skip
 
 
