@@ -127,7 +127,7 @@ def _measure(cases: list[Any], repeats: int, seed: int | None, python: str, *, e
     from dssn_sim.bench.tools import find_tools, plain_reference
 
     ours = [sys.executable, "-c", "from dssn.cli import main; main()"]
-    tools, missing = find_tools(ours, version("dssn-testbed"), python)
+    tools, missing = find_tools(ours, version("dssn-testbed"), python) if cases else ([], [])
     if exact:
         tools.append(plain_reference())
     for peer in missing:

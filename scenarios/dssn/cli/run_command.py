@@ -187,7 +187,7 @@ def say_if_compiling(plan: Plan, *, quiet: bool) -> None:
     if not quiet:
         what = "kernel and data plane" if modules else "data plane"
         print(
-            f"dssn: compiling the {what} for this machine (about {15 if modules else 10} s, first run only)",
+            f"dssn: compiling the {what} for this machine (about {20 if modules else 10} s, first run only)",
             file=sys.stderr,
             flush=True,
         )
