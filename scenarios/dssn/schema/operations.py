@@ -335,7 +335,7 @@ class Run(Model):
     """Wait before a retry."""
     kernel: Literal["auto", "simpy", "compiled"] = "auto"
     """What runs the deliveries: ``simpy`` (Python) or ``compiled`` (machine code, ten times as fast and more), with
-    equal results; ``auto`` takes compiled code for large scenarios where it can."""
+    results equal to rounding; ``auto`` takes compiled code for large scenarios where it can."""
     detail: Literal["auto"] | Share = "auto"
     """Share of orders whose phases, states, flows, evidence, meters and bills are kept (orders and deliveries always
     are), chosen by the order's number; ``auto``: all up to 50 000 orders a replication, beyond it as many."""
