@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from dssn.compile import compile_plan
 from dssn.loading import load_scenario
 from dssn.report.binding import find_binding

@@ -95,7 +95,9 @@ def lay_links(
     }
     sites = topology.site_by_id
     lines = [
-        Attachment(p.node.id, p.node.site, a.technology, a.rate, a.rate_down or a.rate, a.length, split=a.split or 0)
+        Attachment(
+            p.node.id, p.node.site, a.technology, a.rate, a.rate_down or a.rate, a.length, split=a.split or 0
+        )
         for p in placed
         if p.node.site in sites and p.node.id not in sites
         for a in p.access

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dssn_models.engines.api import RoleNeed
+from dssn_models.engines.api import Engine, RoleNeed
 from dssn_models.engines.base import BaseEngine
 from dssn_models.engines.registry import REGISTRY
 from dssn_models.nodes.admission import admit
@@ -222,7 +222,8 @@ class Decisions:
 
     def _find_fitting(self, role: _Role, need: RoleNeed) -> NDArray[np.int64]:
         """Return the candidates that can run a role at all."""
-        fit = [i for i in role.candidates if not admit(role.engine, need, self._nodes[i])]
+        engine = cast(Engine, role.engine)
+        fit = [i for i in role.candidates if not admit(engine, need, self._nodes[i])]
         return np.array(fit, np.int64)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 from numpy.typing import NDArray
 
 from dssn_models.market.billing import Biller
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 __all__ = ["Records"]
 
 Ints = NDArray[np.int64]
+
+#: Untyped: pyarrow makes its functions as it is imported.
+pc: Any = pyarrow.compute
 
 #: What the shipped placement policies say of their choice.
 PLACEMENT_REASONS: Final = {

@@ -133,7 +133,7 @@ def run_task(task: Task, work: Work | None = None, progress: Progress | None = N
         plan, policies = work
         report = _report(task, plan.run.horizon_s, progress)
         extra = {} if policies is None else {"policies": policies}
-        found = find_simulate(task.simulate)(plan, task.replication, report, **extra)
+        found: Any = find_simulate(task.simulate)(plan, task.replication, report, **extra)
         check()  # an interruption that was swallowed may have left gaps
         origin = "write"
         _write(task, found.items() if isinstance(found, Mapping) else found, getattr(found, "events", None))
