@@ -145,7 +145,7 @@ def test_requirements_outside_a_checkout_says_what_is_needed():
         (["run", "metro", "--set", "run.horizon=4"], 3, "bare number"),
         (["run", "metro", "--override", "busyy"], 3, "busy"),
         (["check", "missing.yaml"], 3, "no such file"),
-        (["report", "nowhere"], 4, "no such folder"),
+        (["report", "nowhere"], 2, "no such folder"),
         (["compare", "nowhere", "metro"], 3, "nowhere"),
         (["sweep", "metro", "--vary", "run.seed"], 2, "PATH=V1,V2"),
         (["new", "policy", "ok", "--kind", "colour"], 2, "placement"),
