@@ -245,11 +245,7 @@ def test_a_run_that_is_ended_says_how_to_go_on(tmp_path, number, code, word, wor
         sys.executable, "-c", "from dssn.cli import main; main()", "run", "metro", "-n", "200", "--workers", str(workers),
         "--out", str(out),
     ]  # fmt: skip
-    # What runs in the background of a shell ignores Ctrl-C, and its children inherit that.
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 90
     while not list(out.glob("replications/0*/done.json")):
         assert process.poll() is None
